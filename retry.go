@@ -1,0 +1,264 @@
+package retry
+
+import (
+	"context"
+	"math"
+	"time"
+)
+
+// Do calls fn until it succeeds, waiting between the attempts for a random time
+// below an exponentially growing ceiling. If ctx is already done, it does not call
+// fn at all.
+//
+// It returns nil as soon as fn does, even if ctx has ended meanwhile. Otherwise it
+// returns an [*Error] whose Reason is the first that applies of
+//
+//  1. an option or argument is invalid, before fn is called: [ErrInvalid]
+//  2. ctx is done, before an attempt, after it or during a wait: what matches both
+//     ctx.Err() and context.Cause(ctx)
+//  3. the error is not to be retried, see [WithRetryIf]: [ErrNotRetryable]
+//  4. that was the last attempt, see [WithMaxAttempts]: [ErrExhausted]
+//  5. the next attempt would come too late for [WithMaxElapsed]: [ErrMaxElapsed]
+//  6. it would come at ctx's deadline or later: context.DeadlineExceeded, at once
+//     and without the pointless wait
+//  7. the shared [WithBudget] has no token left: [ErrBudget]
+//  8. the Sleep of an injected [Clock] fails: its error
+//
+// fn is called on the caller's goroutine; Do starts none. A panic or
+// runtime.Goexit in fn goes through Do and leaves nothing behind. fn gets ctx or
+// one derived from it, see [WithAttemptTimeout] and [PreviousAttempts]. It must
+// be safe to repeat. Do may be called from any number of goroutines.
+func Do(ctx context.Context, fn func(context.Context) error, opts ...Option) error {
+	if len(opts) == 1 {
+		if p, ok := opts[0].(*policy); ok {
+			return p.do(ctx, fn)
+		}
+	}
+	c := resolve(&defaults, opts)
+	return c.do(ctx, fn)
+}
+
+// DoValue is like [Do] for an fn that returns a value. It returns the value of
+// the last call of fn, beside an error too, or the zero value if there was none.
+func DoValue[T any](ctx context.Context, fn func(context.Context) (T, error), opts ...Option) (T, error) {
+	var value T
+	if fn == nil {
+		return value, Do(ctx, nil, opts...)
+	}
+	err := Do(ctx, func(ctx context.Context) (err error) {
+		value, err = fn(ctx)
+		return err
+	}, opts...)
+	return value, err
+}
+
+// Wrap returns a function that calls fn like [DoValue] with opts. They are
+// resolved once, here; if they or fn are invalid, each call returns [ErrInvalid].
+// The result may be called from any number of goroutines if fn may.
+func Wrap[T any](fn func(context.Context) (T, error), opts ...Option) func(context.Context) (T, error) {
+	p := Policy(opts...)
+	return func(ctx context.Context) (T, error) {
+		return DoValue(ctx, fn, p)
+	}
+}
+
+// WrapUnary is like [Wrap] for an fn with one argument beside ctx; every attempt
+// gets the same one. Put several into a struct.
+func WrapUnary[In, Out any](fn func(context.Context, In) (Out, error), opts ...Option) func(context.Context, In) (Out, error) {
+	p := Policy(opts...)
+	return func(ctx context.Context, in In) (Out, error) {
+		if fn == nil {
+			return DoValue[Out](ctx, nil, p)
+		}
+		return DoValue(ctx, func(ctx context.Context) (Out, error) { return fn(ctx, in) }, p)
+	}
+}
+
+// do checks the arguments, applies what ctx overrides, and runs the loop.
+func (c *config) do(ctx context.Context, fn func(context.Context) error) error {
+	if ctx == nil {
+		return &Error{Reason: invalid("argument: nil ctx")}
+	}
+	if fn == nil {
+		return &Error{Reason: invalid("argument: nil fn")}
+	}
+	s := scopeOf(ctx)
+	if s.override != nil {
+		return c.overridden(ctx, fn, s)
+	}
+	return c.run(ctx, fn, s)
+}
+
+// overridden is apart from do so that only calls which are overridden have a
+// second config on their stack.
+func (c *config) overridden(ctx context.Context, fn func(context.Context) error, s scope) error {
+	o := resolve(c, s.override.opts)
+	o.opts, o.overrides = c.opts, s.override.opts
+	return o.run(ctx, fn, s)
+}
+
+// run is the loop. ev is how far it has come; its Reason ends it.
+func (c *config) run(ctx context.Context, fn func(context.Context) error, s scope) error {
+	if c.problem != "" {
+		return &Error{Reason: invalid("option " + c.problem)}
+	}
+	var start time.Time
+	if c.timed() {
+		start = c.now()
+	}
+	var ev Event
+	var timer *time.Timer
+	for ev.Reason = ctxReason(ctx); ev.Reason == nil; {
+		attemptCtx := ctx
+		if ev.Attempt+s.previous > 0 {
+			attemptCtx = &scopeCtx{ctx, scope{s.override, ev.Attempt}}
+		}
+		ev.Attempt++
+		err := c.attempt(attemptCtx, fn)
+		if err == nil {
+			if c.budget != nil {
+				c.budget.deposit(c.budget.ratio)
+			}
+			c.done(ctx, ev, start)
+			return nil
+		}
+		ev.Err = unmark(err)
+		ev.Reason = c.next(ctx, err, &ev, start, &timer)
+	}
+	c.done(ctx, ev, start)
+	return &Error{Attempts: ev.Attempt, Waited: ev.Waited, Err: ev.Err, Reason: ev.Reason}
+}
+
+// attempt calls fn once.
+func (c *config) attempt(ctx context.Context, fn func(context.Context) error) error {
+	if c.attemptTimeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, c.attemptTimeout)
+		defer cancel()
+	}
+	return fn(ctx)
+}
+
+// next decides what follows an attempt that failed with err, and returns nil
+// after the wait if that is another attempt, or else the reason why not. The order
+// of the checks is part of what Do promises.
+func (c *config) next(ctx context.Context, err error, ev *Event, start time.Time, timer **time.Timer) error {
+	certain := false // the next attempt will be made
+	if reason := ctxReason(ctx); reason != nil {
+		return reason
+	}
+	var advice advice
+	advice.read(err)
+	if !c.retryable(err, advice) {
+		return ErrNotRetryable
+	}
+	if ev.Attempt >= c.maxAttempts {
+		return ErrExhausted
+	}
+	ev.Wait = add(c.draw(ev.Attempt), advice.pushback)
+
+	deadline, hasDeadline := ctx.Deadline()
+	if c.timed() || hasDeadline {
+		now := c.now()
+		ev.Elapsed = now.Sub(start)
+		if c.maxElapsed > 0 && add(ev.Elapsed, ev.Wait) >= c.maxElapsed {
+			return ErrMaxElapsed
+		}
+		if hasDeadline && deadline.Sub(now) <= ev.Wait {
+			return context.DeadlineExceeded
+		}
+	}
+
+	if c.budget != nil {
+		if !c.budget.withdraw() {
+			return ErrBudget
+		}
+		// Deferred, for a hook may Goexit and a Clock panic.
+		defer func() {
+			if !certain {
+				c.budget.deposit(token)
+			}
+		}()
+	}
+	// What ran since the last look at ctx, a Backoff or a predicate, may have
+	// ended it; no hook is to announce a wait that will not be.
+	if c.observesRetry && ctx.Err() == nil {
+		c.observe(ctx, *ev, false)
+	}
+	if reason := ctxReason(ctx); reason != nil {
+		return reason
+	}
+	if err := c.sleep(ctx, ev.Wait, timer); err != nil {
+		if reason := ctxReason(ctx); reason != nil {
+			return reason
+		}
+		return err
+	}
+	ev.Waited = add(ev.Waited, ev.Wait)
+	// A cancellation beats a timer that is ready as well.
+	reason := ctxReason(ctx)
+	certain = reason == nil
+	return reason
+}
+
+// retryable is the filter.
+func (c *config) retryable(err error, a advice) bool {
+	if a.permanent {
+		return false
+	}
+	if c.retryIf == nil {
+		return !a.final
+	}
+	for _, pred := range c.retryIf {
+		if pred(err) {
+			return true
+		}
+	}
+	return false
+}
+
+// draw returns the backoff with jitter after a failed attempt.
+func (c *config) draw(attempt int) time.Duration {
+	r := runtimeRand
+	if c.rand != nil {
+		r = c.rand()
+	}
+	return max(c.jitter(max(c.delay(attempt), 0), r), 0)
+}
+
+// done tells the OnDone hooks that the call ends.
+func (c *config) done(ctx context.Context, ev Event, start time.Time) {
+	if c.observesDone {
+		ev.Wait = 0
+		ev.Elapsed = c.now().Sub(start)
+		c.observe(ctx, ev, true)
+	}
+}
+
+// timed reports whether the start of the call matters: reading the clock for it
+// costs more than all the rest of a call whose first attempt succeeds.
+func (c *config) timed() bool {
+	return c.maxElapsed > 0 || c.observesRetry || c.observesDone
+}
+
+func (c *config) now() time.Time {
+	if c.clock == nil {
+		return time.Now()
+	}
+	return c.clock().Now()
+}
+
+func (c *config) sleep(ctx context.Context, d time.Duration, timer **time.Timer) error {
+	if c.clock == nil {
+		return sleep(ctx, d, timer)
+	}
+	return c.clock().Sleep(ctx, d)
+}
+
+// add returns a + b for b ≥ 0, or the largest Duration where that is too much.
+func add(a, b time.Duration) time.Duration {
+	if a > math.MaxInt64-b {
+		return math.MaxInt64
+	}
+	return a + b
+}

@@ -1,6 +1,7 @@
 package retry
 
 import (
+	"math/bits"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -28,8 +29,23 @@ func FullJitter(ceiling time.Duration, r *rand.Rand) time.Duration {
 	if r == nil {
 		r = runtimeRand
 	}
-	// Unsigned, for ceiling+1 may be 1<<63.
-	return time.Duration(r.Uint64N(uint64(ceiling) + 1))
+	return time.Duration(uniform(uint64(ceiling)+1, r)) // unsigned: it may be 1<<63
+}
+
+// uniform draws from [0, n) without bias, by Lemire's multiplication with
+// rejection. r.Uint64N does that too, but never ends with a Source that always
+// answers the same, as one in a test may. That all 64 draws are rejected has a
+// probability of at most 2^-64.
+func uniform(n uint64, r *rand.Rand) (hi uint64) {
+	threshold := -n % n
+	for range 64 {
+		var lo uint64
+		hi, lo = bits.Mul64(r.Uint64(), n)
+		if lo >= threshold {
+			break
+		}
+	}
+	return hi
 }
 
 // EqualJitter draws uniformly from [ceiling/2, ceiling] in whole nanoseconds,

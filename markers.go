@@ -140,7 +140,13 @@ func ParseRetryAfter(value string, now time.Time) (d time.Duration, ok bool) {
 	if value != "" && strings.Trim(value, "0123456789") == "" {
 		return parseSeconds(value), true
 	}
-	at, ok := parseHTTPDate(value, now.UTC())
+	now = now.UTC()
+	// A leap second is well formed, but not for time.Parse: the second before
+	// it, seen from a second ago, is as far away.
+	if before, after, found := strings.Cut(value, "23:59:60"); found {
+		value, now = before+"23:59:59"+after, now.Add(-time.Second)
+	}
+	at, ok := parseHTTPDate(value, now)
 	if !ok {
 		return 0, false
 	}
@@ -183,15 +189,10 @@ func parseHTTPDate(value string, now time.Time) (time.Time, bool) {
 }
 
 // parseExactly is time.Parse without its leniency on case, width and fractions
-// of a second, and with a leap second, all as in the grammar of RFC 9110.
+// of a second.
 func parseExactly(layout, value string) (time.Time, bool) {
-	var leap time.Duration
-	if before, after, found := strings.Cut(value, "23:59:60"); found {
-		value = before + "23:59:59" + after
-		leap = time.Second
-	}
 	t, err := time.Parse(layout, value)
-	return t.Add(leap), err == nil && t.Format(layout) == value
+	return t, err == nil && t.Format(layout) == value
 }
 
 // latestCentury moves t to the last year with the same two digits in which it is

@@ -76,7 +76,9 @@ func Policy(opts ...Option) Option { return newPolicy(opts) }
 func newPolicy(opts []Option) *policy {
 	// The caller may append to the same array again.
 	opts = slices.Clone(opts)
-	return &policy{resolve(&defaults, opts)}
+	p := &policy{resolve(&defaults, opts)}
+	p.opts = opts
+	return p
 }
 
 // Unlimited, given to [WithMaxAttempts], leaves it to ctx, the error or
@@ -201,10 +203,9 @@ var defaults = config{
 	jitter:      FullJitter,
 }
 
-// resolve returns base with opts applied.
-func resolve(base *config, opts []Option) config {
-	c := *base
-	c.opts = opts
+// resolve returns base with opts applied. It leaves the hooks to be found in opts.
+func resolve(base *config, opts []Option) (c config) {
+	c = *base
 	for _, o := range opts {
 		var problem string
 		switch o := o.(type) {
@@ -259,9 +260,7 @@ func resolve(base *config, opts []Option) config {
 			c.budget = o.budget
 			problem = budgetProblem(o.budget)
 		case *policy:
-			outer := c.opts
 			c = resolve(&c, o.opts)
-			c.opts = outer
 		}
 		if c.problem == "" {
 			c.problem = problem

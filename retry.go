@@ -29,12 +29,16 @@ import (
 // one derived from it, see [WithAttemptTimeout] and [PreviousAttempts]. It must
 // be safe to repeat. Do may be called from any number of goroutines.
 func Do(ctx context.Context, fn func(context.Context) error, opts ...Option) error {
-	if len(opts) == 1 {
+	switch len(opts) {
+	case 0:
+		return defaults.do(ctx, fn)
+	case 1:
 		if p, ok := opts[0].(*policy); ok {
 			return p.do(ctx, fn)
 		}
 	}
 	c := resolve(&defaults, opts)
+	c.opts = opts
 	return c.do(ctx, fn)
 }
 
@@ -93,7 +97,7 @@ func (c *config) do(ctx context.Context, fn func(context.Context) error) error {
 // second config on their stack.
 func (c *config) overridden(ctx context.Context, fn func(context.Context) error, s scope) error {
 	o := resolve(c, s.override.opts)
-	o.opts, o.overrides = c.opts, s.override.opts
+	o.overrides = s.override.opts
 	return o.run(ctx, fn, s)
 }
 
@@ -114,28 +118,35 @@ func (c *config) run(ctx context.Context, fn func(context.Context) error, s scop
 			attemptCtx = &scopeCtx{ctx, scope{s.override, ev.Attempt}}
 		}
 		ev.Attempt++
-		err := c.attempt(attemptCtx, fn)
+		var err error
+		if c.attemptTimeout > 0 {
+			err = attemptWithin(c.attemptTimeout, attemptCtx, fn)
+		} else {
+			err = fn(attemptCtx)
+		}
 		if err == nil {
 			if c.budget != nil {
 				c.budget.deposit(c.budget.ratio)
 			}
-			c.done(ctx, ev, start)
+			if c.observesDone {
+				c.done(ctx, ev, start)
+			}
 			return nil
 		}
 		ev.Err = unmark(err)
 		ev.Reason = c.next(ctx, err, &ev, start, &timer)
 	}
-	c.done(ctx, ev, start)
+	if c.observesDone {
+		c.done(ctx, ev, start)
+	}
 	return &Error{Attempts: ev.Attempt, Waited: ev.Waited, Err: ev.Err, Reason: ev.Reason}
 }
 
-// attempt calls fn once.
-func (c *config) attempt(ctx context.Context, fn func(context.Context) error) error {
-	if c.attemptTimeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, c.attemptTimeout)
-		defer cancel()
-	}
+// attemptWithin calls fn with a ctx of its own that ends after d. It is apart from
+// run because a defer is not free.
+func attemptWithin(d time.Duration, ctx context.Context, fn func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
 	return fn(ctx)
 }
 
@@ -143,7 +154,6 @@ func (c *config) attempt(ctx context.Context, fn func(context.Context) error) er
 // after the wait if that is another attempt, or else the reason why not. The order
 // of the checks is part of what Do promises.
 func (c *config) next(ctx context.Context, err error, ev *Event, start time.Time, timer **time.Timer) error {
-	certain := false // the next attempt will be made
 	if reason := ctxReason(ctx); reason != nil {
 		return reason
 	}
@@ -164,11 +174,13 @@ func (c *config) next(ctx context.Context, err error, ev *Event, start time.Time
 		if c.maxElapsed > 0 && add(ev.Elapsed, ev.Wait) >= c.maxElapsed {
 			return ErrMaxElapsed
 		}
-		if hasDeadline && deadline.Sub(now) <= ev.Wait {
+		// Not deadline.Sub(now), which saturates where a Time does not.
+		if hasDeadline && !now.Add(ev.Wait).Before(deadline) {
 			return context.DeadlineExceeded
 		}
 	}
 
+	certain := false // nothing can stop the next attempt any more
 	if c.budget != nil {
 		if !c.budget.withdraw() {
 			return ErrBudget
@@ -228,11 +240,9 @@ func (c *config) draw(attempt int) time.Duration {
 
 // done tells the OnDone hooks that the call ends.
 func (c *config) done(ctx context.Context, ev Event, start time.Time) {
-	if c.observesDone {
-		ev.Wait = 0
-		ev.Elapsed = c.now().Sub(start)
-		c.observe(ctx, ev, true)
-	}
+	ev.Wait = 0
+	ev.Elapsed = c.now().Sub(start)
+	c.observe(ctx, ev, true)
 }
 
 // timed reports whether the start of the call matters: reading the clock for it

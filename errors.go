@@ -146,8 +146,11 @@ func ctxReason(ctx context.Context) error {
 	return &ctxError{err, cause}
 }
 
-// A ctxError is the end of a ctx that has a cause of its own.
+// A ctxError is the end of a ctx that has a cause of its own. The cause is not
+// unwrapped, for then errors.Is would compare it without the care of is.
 type ctxError struct{ err, cause error }
 
-func (e *ctxError) Error() string   { return e.err.Error() + ": " + e.cause.Error() }
-func (e *ctxError) Unwrap() []error { return []error{e.err, e.cause} }
+func (e *ctxError) Error() string        { return e.err.Error() + ": " + e.cause.Error() }
+func (e *ctxError) Unwrap() error        { return e.err }
+func (e *ctxError) Is(target error) bool { return is(e.cause, target) }
+func (e *ctxError) As(target any) bool   { return errors.As(e.cause, target) }

@@ -111,15 +111,15 @@ func (e Exponential) withDefaults() Exponential {
 	return e
 }
 
-// problem describes the first invalid field, or is empty.
-func (e Exponential) problem() string {
+// invalid returns the first invalid field and what is wanted of it, or "".
+func (e Exponential) invalid() (field, want string) {
 	switch e = e.withDefaults(); {
 	case e.Base < 0:
-		return "Exponential{Base: " + e.Base.String() + "} (want 0 or more)"
+		return "Base: " + e.Base.String(), "0 or more"
 	case e.Max < 0:
-		return "Exponential{Max: " + e.Max.String() + "} (want 0 or more)"
+		return "Max: " + e.Max.String(), "0 or more"
 	case !(e.Factor >= 1) || math.IsInf(e.Factor, 1):
-		return "Exponential{Factor: " + strconv.FormatFloat(e.Factor, 'g', -1, 64) + "} (want a number of 1 or more)"
+		return "Factor: " + strconv.FormatFloat(e.Factor, 'g', -1, 64), "a number of 1 or more"
 	}
-	return ""
+	return "", ""
 }

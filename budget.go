@@ -27,7 +27,7 @@ type Budget struct {
 	tokens   atomic.Int64 // in thousandths, from 0 to capacity
 	capacity int64        // in thousandths
 	ratio    int64        // in thousandths
-	problem  string       // what is wrong with the arguments of NewBudget
+	invalid  string       // how it was made, if its arguments are invalid
 }
 
 const token = 1000 // thousandths
@@ -41,8 +41,8 @@ const token = 1000 // thousandths
 // the bucket is then never refilled.
 func NewBudget(capacity int, ratio float64) *Budget {
 	if capacity < 1 || !(ratio >= 0 && ratio <= float64(capacity)) {
-		return &Budget{problem: "NewBudget(" + strconv.Itoa(capacity) + ", " +
-			strconv.FormatFloat(ratio, 'g', -1, 64) + ") (want capacity ≥ 1 and 0 ≤ ratio ≤ capacity)"}
+		return &Budget{invalid: "NewBudget(" + strconv.Itoa(capacity) + ", " +
+			strconv.FormatFloat(ratio, 'g', -1, 64) + ")"}
 	}
 	b := &Budget{capacity: math.MaxInt64}
 	if int64(capacity) <= math.MaxInt64/token {

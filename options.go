@@ -213,52 +213,52 @@ func resolve(base *config, opts []Option) (c config) {
 		case maxAttempts:
 			c.maxAttempts = int(o)
 			if o < 1 {
-				problem = "WithMaxAttempts(" + strconv.Itoa(int(o)) + ") (want 1 or more)"
+				problem = describe("WithMaxAttempts", strconv.Itoa(int(o)), "1 or more")
 			}
 		case maxElapsed:
 			c.maxElapsed = time.Duration(o)
 			if o <= 0 {
-				problem = "WithMaxElapsed(" + time.Duration(o).String() + ") (want more than 0)"
+				problem = describe("WithMaxElapsed", time.Duration(o).String(), "more than 0")
 			}
 		case attemptTimeout:
 			c.attemptTimeout = time.Duration(o)
 			if o <= 0 {
-				problem = "WithAttemptTimeout(" + time.Duration(o).String() + ") (want more than 0)"
+				problem = describe("WithAttemptTimeout", time.Duration(o).String(), "more than 0")
 			}
 		case backoffOption:
 			c.delay = o.delay
-			problem = backoffProblem(o.backoff)
+			problem = checkBackoff(o.backoff)
 		case jitterOption:
 			c.jitter = Jitter(o)
-			problem = nilProblem("WithJitter", o == nil)
+			problem = checkNil("WithJitter", o == nil)
 		case sourceOption:
 			c.rand = o.rand
-			problem = nilProblem("WithSource", isNil(o.src))
+			problem = checkNil("WithSource", isNil(o.src))
 		case clockOption:
 			c.clock = o.get
-			problem = nilProblem("WithClock", isNil(o.clock))
+			problem = checkNil("WithClock", isNil(o.clock))
 		case retryIf:
 			c.retryIf = o
 			if len(o) == 0 {
-				problem = "WithRetryIf() (want a predicate)"
+				problem = describe("WithRetryIf", "", "a predicate")
 			}
 			for _, pred := range o {
 				if pred == nil {
-					problem = "WithRetryIf(nil)"
+					problem = describe("WithRetryIf", "nil", "a predicate")
 				}
 			}
 		case onRetry:
 			c.observesRetry = true
-			problem = nilProblem("WithOnRetry", o == nil)
+			problem = checkNil("WithOnRetry", o == nil)
 		case onDone:
 			c.observesDone = true
-			problem = nilProblem("WithOnDone", o == nil)
+			problem = checkNil("WithOnDone", o == nil)
 		case loggerOption:
 			c.observesRetry = true
-			problem = nilProblem("WithLogger", o.logger == nil)
+			problem = checkNil("WithLogger", o.logger == nil)
 		case budgetOption:
 			c.budget = o.budget
-			problem = budgetProblem(o.budget)
+			problem = checkBudget(o.budget)
 		case *policy:
 			c = resolve(&c, o.opts)
 		}
@@ -269,41 +269,42 @@ func resolve(base *config, opts []Option) (c config) {
 	return c
 }
 
-func nilProblem(option string, isNil bool) string {
+// describe is how an Error names an invalid option.
+func describe(option, value, want string) string {
+	return option + "(" + value + ") (want " + want + ")"
+}
+
+func checkNil(option string, isNil bool) string {
 	if !isNil {
 		return ""
 	}
-	return option + "(nil)"
+	return describe(option, "nil", "a value")
 }
 
-func backoffProblem(b Backoff) string {
-	var problem string
-	switch e := b.(type) {
+func checkBackoff(b Backoff) string {
+	var e Exponential
+	switch b := b.(type) {
 	case Exponential:
-		problem = e.problem()
+		e = b
 	case *Exponential:
-		if e != nil {
-			problem = e.problem()
-			break
+		if b == nil {
+			return checkNil("WithBackoff", true)
 		}
-		return "WithBackoff(nil)"
+		e = *b
 	default:
-		return nilProblem("WithBackoff", isNil(b))
+		return checkNil("WithBackoff", isNil(b))
 	}
-	if problem != "" {
-		return "WithBackoff(" + problem + ")"
+	if field, want := e.invalid(); field != "" {
+		return describe("WithBackoff", "Exponential{"+field+"}", want)
 	}
 	return ""
 }
 
-func budgetProblem(b *Budget) string {
-	if b == nil {
-		return "WithBudget(nil)"
+func checkBudget(b *Budget) string {
+	if b == nil || b.invalid == "" {
+		return checkNil("WithBudget", b == nil)
 	}
-	if b.problem != "" {
-		return "WithBudget(" + b.problem + ")"
-	}
-	return ""
+	return describe("WithBudget", b.invalid, "a capacity of 1 or more and a ratio from 0 to the capacity")
 }
 
 // isNil reports whether v is nil, or holds a nil pointer or func: methods of

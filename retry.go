@@ -1,3 +1,48 @@
+// Package retry calls a function again until it succeeds or there is a reason to
+// stop, with exponential backoff and full jitter between the attempts.
+//
+//	err := retry.Do(ctx, func(ctx context.Context) error {
+//		return client.Send(ctx, message)
+//	})
+//
+// [DoValue] is the same for a function that returns a value; [Wrap] and
+// [WrapUnary] make a function that retries of one that does not.
+//
+// # Defaults
+//
+// Up to 5 attempts. The wait before each retry is drawn uniformly from 0 to a
+// ceiling of 250ms, 500ms, 1s and 2s (see [Exponential]), so a call that fails
+// for good waits 1.9s on average and 3.75s at most. Every error is retried but a
+// [Permanent] one, and one that an inner Do gave up on. Options change all of
+// that; a [Policy] is a named set of them.
+//
+// An attempt is a call of the function, the first one included. A retry is an
+// attempt after the first.
+//
+// # Stopping
+//
+// A call ends with the first success, and otherwise for one of the reasons that
+// [Do] lists in their order. It does not wait in vain: if the next attempt would
+// come at ctx's deadline or later, it gives up at once.
+//
+// # Errors
+//
+// Every error is an [*Error]. It holds the last error of the function, which
+// errors.Is, errors.As and errors.Unwrap find, and the reason why there was no
+// further attempt, such as [ErrExhausted], which errors.Is and errors.As find,
+// too.
+//
+// # Testing
+//
+// Code that retries runs without waiting in a testing/synctest bubble, or with
+// an injected [Clock]. A seeded [WithSource] repeats the waits. Where the code
+// takes no options, [Override] passes them through ctx.
+//
+// # Load
+//
+// Retries multiply load when a service is least able to bear it. Retry at one
+// layer only, give each dependency a [Budget], let the server push back with
+// [After], and retry only what is safe to repeat.
 package retry
 
 import (

@@ -41,9 +41,12 @@ type verdict struct {
 func (v *verdict) Error() string { return v.text }
 func (v *verdict) Unwrap() error { return v.kind }
 
-// invalid makes the Reason for an invalid option or argument.
+// invalid returns the Error of a call that has an invalid option or argument. For
+// its inlining, see describe.
+//
+//go:noinline
 func invalid(problem string) error {
-	return &verdict{text: "invalid " + problem, kind: ErrInvalid}
+	return &Error{Reason: &verdict{text: "invalid " + problem, kind: ErrInvalid}}
 }
 
 // An Error is every non-nil error of [Do], [DoValue] and the functions that
@@ -132,13 +135,9 @@ func is(err, target error) bool {
 	return errors.Is(err, target)
 }
 
-// ctxReason returns why ctx is done, or nil if it is not: an error that matches
-// both ctx.Err() and the cause.
-func ctxReason(ctx context.Context) error {
-	err := ctx.Err()
-	if err == nil {
-		return nil
-	}
+// ended returns the Reason for the end of ctx with err, which is ctx.Err() and not
+// nil: an error that matches both err and the cause.
+func ended(ctx context.Context, err error) error {
 	cause := context.Cause(ctx)
 	if is(err, cause) {
 		return err

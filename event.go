@@ -40,7 +40,9 @@ func (e Event) attrs() []slog.Attr {
 // observe calls the hooks of the call: its own, then those that ctx overrides with.
 func (c *config) observe(ctx context.Context, ev Event, done bool) {
 	c.notify(ctx, c.opts, ev, done)
-	c.notify(ctx, c.overrides, ev, done)
+	if c.override != nil {
+		c.notify(ctx, c.override.opts, ev, done)
+	}
 }
 
 // notify calls the hooks of opts, and the loggers, in the order given: those for
@@ -90,7 +92,11 @@ func (c *config) logPanic(ctx context.Context, p any) {
 		l.LogAttrs(ctx, slog.LevelError, "retry: a hook panicked", slog.Any("panic", p), slog.String("stack", stack))
 		logged = true
 	}
-	for _, l := range loggers(loggers(nil, c.opts), c.overrides) {
+	all := loggers(nil, c.opts)
+	if c.override != nil {
+		all = loggers(all, c.override.opts)
+	}
+	for _, l := range all {
 		log(l)
 	}
 	if !logged {

@@ -192,9 +192,10 @@ type config struct {
 	budget         *Budget
 	observesRetry  bool // there is a hook or logger for it
 	observesDone   bool
+	timed          bool     // the time at the start of the call matters
 	problem        string   // the first invalid option
 	opts           []Option // whose hooks are called
-	overrides      []Option // whose hooks are called after those
+	override       *policy  // whose hooks are called after those; nil if there is none
 }
 
 var defaults = config{
@@ -216,7 +217,7 @@ func resolve(base *config, opts []Option) (c config) {
 				problem = describe("WithMaxAttempts", strconv.Itoa(int(o)), "1 or more")
 			}
 		case maxElapsed:
-			c.maxElapsed = time.Duration(o)
+			c.maxElapsed, c.timed = time.Duration(o), true
 			if o <= 0 {
 				problem = describe("WithMaxElapsed", time.Duration(o).String(), "more than 0")
 			}
@@ -248,13 +249,13 @@ func resolve(base *config, opts []Option) (c config) {
 				}
 			}
 		case onRetry:
-			c.observesRetry = true
+			c.observesRetry, c.timed = true, true
 			problem = checkNil("WithOnRetry", o == nil)
 		case onDone:
-			c.observesDone = true
+			c.observesDone, c.timed = true, true
 			problem = checkNil("WithOnDone", o == nil)
 		case loggerOption:
-			c.observesRetry = true
+			c.observesRetry, c.timed = true, true
 			problem = checkNil("WithLogger", o.logger == nil)
 		case budgetOption:
 			c.budget = o.budget
@@ -269,9 +270,12 @@ func resolve(base *config, opts []Option) (c config) {
 	return c
 }
 
-// describe is how an Error names an invalid option.
+// describe is how an Error names an invalid option. Inlined, it would make room
+// for its strings in the frame of every call.
+//
+//go:noinline
 func describe(option, value, want string) string {
-	return option + "(" + value + ") (want " + want + ")"
+	return "option " + option + "(" + value + ") (want " + want + ")"
 }
 
 func checkNil(option string, isNil bool) string {

@@ -74,17 +74,13 @@ import (
 // one derived from it, see [WithAttemptTimeout] and [PreviousAttempts]. It must
 // be safe to repeat. Do may be called from any number of goroutines.
 func Do(ctx context.Context, fn func(context.Context) error, opts ...Option) error {
-	switch len(opts) {
-	case 0:
-		return defaults.do(ctx, fn)
-	case 1:
-		if p, ok := opts[0].(*policy); ok {
-			return p.do(ctx, fn)
-		}
+	if len(opts) == 0 {
+		return defaults.run(ctx, fn)
 	}
-	c := resolve(&defaults, opts)
-	c.opts = opts
-	return c.do(ctx, fn)
+	if p, ok := opts[0].(*policy); ok && len(opts) == 1 {
+		return p.run(ctx, fn)
+	}
+	return runInline(ctx, fn, opts)
 }
 
 // DoValue is like [Do] for an fn that returns a value. It returns the value of
@@ -123,41 +119,49 @@ func WrapUnary[In, Out any](fn func(context.Context, In) (Out, error), opts ...O
 	}
 }
 
-// do checks the arguments, applies what ctx overrides, and runs the loop.
-func (c *config) do(ctx context.Context, fn func(context.Context) error) error {
-	if ctx == nil {
-		return &Error{Reason: invalid("argument: nil ctx")}
-	}
-	if fn == nil {
-		return &Error{Reason: invalid("argument: nil fn")}
-	}
-	s := scopeOf(ctx)
-	if s.override != nil {
-		return c.overridden(ctx, fn, s)
-	}
-	return c.run(ctx, fn, s)
+// runInline resolves opts that no Policy has resolved. It is apart from Do, like
+// runOverridden from run, so that only the calls which need a config of their own
+// have it on their stack.
+func runInline(ctx context.Context, fn func(context.Context) error, opts []Option) error {
+	c := resolve(&defaults, opts)
+	c.opts = opts
+	return c.run(ctx, fn)
 }
 
-// overridden is apart from do so that only calls which are overridden have a
-// second config on their stack.
-func (c *config) overridden(ctx context.Context, fn func(context.Context) error, s scope) error {
-	o := resolve(c, s.override.opts)
-	o.overrides = s.override.opts
-	return o.run(ctx, fn, s)
+// runOverridden applies what ctx overrides.
+func (c *config) runOverridden(ctx context.Context, fn func(context.Context) error, override *policy) error {
+	o := resolve(c, override.opts)
+	o.override = override
+	return o.run(ctx, fn)
 }
 
 // run is the loop. ev is how far it has come; its Reason ends it.
-func (c *config) run(ctx context.Context, fn func(context.Context) error, s scope) error {
-	if c.problem != "" {
-		return &Error{Reason: invalid("option " + c.problem)}
+func (c *config) run(ctx context.Context, fn func(context.Context) error) error {
+	if ctx == nil {
+		return invalid("argument: nil ctx")
 	}
+	if fn == nil {
+		return invalid("argument: nil fn")
+	}
+	s := scopeOf(ctx)
+	if s.override != c.override {
+		return c.runOverridden(ctx, fn, s.override)
+	}
+	if c.problem != "" {
+		return invalid(c.problem)
+	}
+	// Read only where it is needed: the clock costs more than all the rest of
+	// a call whose first attempt succeeds.
 	var start time.Time
-	if c.timed() {
+	if c.timed {
 		start = c.now()
 	}
 	var ev Event
 	var timer *time.Timer
-	for ev.Reason = ctxReason(ctx); ev.Reason == nil; {
+	if err := ctx.Err(); err != nil {
+		ev.Reason = ended(ctx, err)
+	}
+	for ev.Reason == nil {
 		attemptCtx := ctx
 		if ev.Attempt+s.previous > 0 {
 			attemptCtx = &scopeCtx{ctx, scope{s.override, ev.Attempt}}
@@ -199,8 +203,8 @@ func attemptWithin(d time.Duration, ctx context.Context, fn func(context.Context
 // after the wait if that is another attempt, or else the reason why not. The order
 // of the checks is part of what Do promises.
 func (c *config) next(ctx context.Context, err error, ev *Event, start time.Time, timer **time.Timer) error {
-	if reason := ctxReason(ctx); reason != nil {
-		return reason
+	if err := ctx.Err(); err != nil {
+		return ended(ctx, err)
 	}
 	var advice advice
 	advice.read(err)
@@ -213,7 +217,7 @@ func (c *config) next(ctx context.Context, err error, ev *Event, start time.Time
 	ev.Wait = add(c.draw(ev.Attempt), advice.pushback)
 
 	deadline, hasDeadline := ctx.Deadline()
-	if c.timed() || hasDeadline {
+	if c.timed || hasDeadline {
 		now := c.now()
 		ev.Elapsed = now.Sub(start)
 		if c.maxElapsed > 0 && add(ev.Elapsed, ev.Wait) >= c.maxElapsed {
@@ -242,20 +246,19 @@ func (c *config) next(ctx context.Context, err error, ev *Event, start time.Time
 	if c.observesRetry && ctx.Err() == nil {
 		c.observe(ctx, *ev, false)
 	}
-	if reason := ctxReason(ctx); reason != nil {
-		return reason
+	if err := ctx.Err(); err != nil {
+		return ended(ctx, err)
 	}
-	if err := c.sleep(ctx, ev.Wait, timer); err != nil {
-		if reason := ctxReason(ctx); reason != nil {
-			return reason
-		}
-		return err
+	slept := c.sleep(ctx, ev.Wait, timer)
+	if slept == nil {
+		ev.Waited = add(ev.Waited, ev.Wait)
 	}
-	ev.Waited = add(ev.Waited, ev.Wait)
 	// A cancellation beats a timer that is ready as well.
-	reason := ctxReason(ctx)
-	certain = reason == nil
-	return reason
+	if err := ctx.Err(); err != nil {
+		return ended(ctx, err)
+	}
+	certain = slept == nil
+	return slept
 }
 
 // retryable is the filter.
@@ -288,12 +291,6 @@ func (c *config) done(ctx context.Context, ev Event, start time.Time) {
 	ev.Wait = 0
 	ev.Elapsed = c.now().Sub(start)
 	c.observe(ctx, ev, true)
-}
-
-// timed reports whether the start of the call matters: reading the clock for it
-// costs more than all the rest of a call whose first attempt succeeds.
-func (c *config) timed() bool {
-	return c.maxElapsed > 0 || c.observesRetry || c.observesDone
 }
 
 func (c *config) now() time.Time {

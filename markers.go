@@ -66,7 +66,7 @@ func unmark(err error) error {
 	}
 }
 
-// Advice is what the tree of an error says about retrying it.
+// An advice is what the tree of an error says about retrying it.
 type advice struct {
 	permanent bool          // there is a Permanent
 	final     bool          // an inner Do gave up, and not because its ctx ended
@@ -92,6 +92,8 @@ func (a *advice) read(err error) {
 		return
 	case *permanentError:
 		a.permanent = true
+		a.read(e.err)
+		return
 	}
 	if e, ok := err.(interface{ RetryAfter() time.Duration }); ok {
 		a.pushback = max(a.pushback, e.RetryAfter())

@@ -38,10 +38,10 @@ func (e Event) attrs() []slog.Attr {
 }
 
 // observe calls the hooks of the call: its own, then those that ctx overrides with.
-func (c *config) observe(ctx context.Context, ev Event, done bool) {
-	c.notify(ctx, c.opts, ev, done)
-	if c.override != nil {
-		c.notify(ctx, c.override.opts, ev, done)
+func (p *policy) observe(ctx context.Context, ev Event, done bool) {
+	p.notify(ctx, p.opts, ev, done)
+	if p.override != nil {
+		p.notify(ctx, p.override.opts, ev, done)
 	}
 }
 
@@ -50,51 +50,51 @@ func (c *config) observe(ctx context.Context, ev Event, done bool) {
 // list of them, made before the first attempt, would be an allocation that few
 // calls turn out to need. And they are called here, not handed to a callback,
 // which would send every hook that a caller writes inline to the heap.
-func (c *config) notify(ctx context.Context, opts []Option, ev Event, done bool) {
+func (p *policy) notify(ctx context.Context, opts []Option, ev Event, done bool) {
 	for _, o := range opts {
 		switch o := o.(type) {
 		case onRetry:
 			if !done {
-				c.guard(ctx, func() { o(ctx, ev) })
+				p.guard(ctx, func() { o(ctx, ev) })
 			}
 		case loggerOption:
 			if !done {
-				c.guard(ctx, func() { o.logger().LogAttrs(ctx, o.level, "retrying", ev.attrs()...) })
+				p.guard(ctx, func() { o.logger().LogAttrs(ctx, o.level, "retrying", ev.attrs()...) })
 			}
 		case onDone:
 			if done {
-				c.guard(ctx, func() { o(ctx, ev) })
+				p.guard(ctx, func() { o(ctx, ev) })
 			}
 		case *policy:
-			c.notify(ctx, o.opts, ev, done)
+			p.notify(ctx, o.opts, ev, done)
 		}
 	}
 }
 
 // guard calls hook and logs a panic of it: an observer never breaks what it
 // observes. A Goexit goes through, for recover has nothing to return then.
-func (c *config) guard(ctx context.Context, hook func()) {
+func (p *policy) guard(ctx context.Context, hook func()) {
 	defer func() {
-		if p := recover(); p != nil {
-			c.logPanic(ctx, p)
+		if value := recover(); value != nil {
+			p.logPanic(ctx, value)
 		}
 	}()
 	hook()
 }
 
-// logPanic logs p and the stack to every logger of the call. What panics in turn
+// logPanic logs value and the stack to every logger of the call. What panics in turn
 // is passed over. If no logger is left that way, slog.Default() has the record.
-func (c *config) logPanic(ctx context.Context, p any) {
+func (p *policy) logPanic(ctx context.Context, value any) {
 	stack := string(debug.Stack())
 	logged := false
 	log := func(l *slog.Logger) {
 		defer func() { _ = recover() }()
-		l.LogAttrs(ctx, slog.LevelError, "retry: a hook panicked", slog.Any("panic", p), slog.String("stack", stack))
+		l.LogAttrs(ctx, slog.LevelError, "retry: a hook panicked", slog.Any("panic", value), slog.String("stack", stack))
 		logged = true
 	}
-	all := loggers(nil, c.opts)
-	if c.override != nil {
-		all = loggers(all, c.override.opts)
+	all := loggers(nil, p.opts)
+	if p.override != nil {
+		all = loggers(all, p.override.opts)
 	}
 	for _, l := range all {
 		log(l)

@@ -30,6 +30,8 @@ func FuzzExponential(f *testing.F) {
 	f.Add(int64(1), int64(math.MaxInt64), math.Nextafter(1, 2), 1<<52, 1<<58)
 	f.Add(int64(1<<40), int64(math.MaxInt64), 1+0x1p-26, 1<<29, 1<<29+1<<20)
 	f.Add(int64(1), int64(math.MaxInt64), math.MaxFloat64, 2, 3)
+	f.Add(int64(1), int64(math.MaxInt64), 8.0, 21, 22)   // 1<<63, of which a Duration is negative
+	f.Add(int64(1), int64(math.MaxInt64-1), 8.0, 21, 22) // a float64 of this is 1<<63, too
 	f.Add(int64(-1), int64(0), 2.0, 3, 1)
 	f.Add(int64(0), int64(-1), 2.0, 3, 1)
 	f.Add(int64(0), int64(0), 0.999, 3, 4)

@@ -865,7 +865,7 @@ func (p *player) fn(ctx context.Context) (int, error) {
 	}
 	p.attempt = ctx
 	p.n++
-	p.note("fn previous=%d", retry.PreviousAttempts(ctx))
+	p.note("fn previous=%d", retry.PreviousAttempts(retry.Override(ctx)))
 	a := p.c.attempt(p.n)
 	p.happen(a.inFn)
 	if a.result == nil {
@@ -1154,7 +1154,8 @@ func (d *dice) tree(depth int) *tree {
 		return t
 	case 11: // made by Do, after one attempt
 		last := kid()
-		err := retry.Do(context.Background(), func(context.Context) error { return last.err }, retry.WithMaxAttempts(1))
+		err := retry.Do(context.Background(), func(context.Context) error { return last.err },
+			retry.WithMaxAttempts(1), retry.WithBackoff(retry.Constant(0)))
 		reason := &tree{err: err.(*retry.Error).Reason, gaveUp: true}
 		return &tree{err: err, kids: []*tree{last.bare(), reason}, inner: true}
 	case 12: // made by Do, which had no fn

@@ -50,7 +50,11 @@ type (
 		level  slog.Level
 	}
 	budgetOption struct{ budget *Budget }
-	policy       struct{ config }
+	policy       struct {
+		config
+		opts     []Option // whose hooks are called
+		override *policy  // whose hooks are called after those; nil if there is none
+	}
 )
 
 func (maxAttempts) option()    {}
@@ -76,9 +80,7 @@ func Policy(opts ...Option) Option { return newPolicy(opts) }
 func newPolicy(opts []Option) *policy {
 	// The caller may append to the same array again.
 	opts = slices.Clone(opts)
-	p := &policy{resolve(&defaults, opts)}
-	p.opts = opts
-	return p
+	return &policy{config: resolve(&defaults.config, opts), opts: opts}
 }
 
 // Unlimited, given to [WithMaxAttempts], leaves it to ctx, the error or
@@ -192,17 +194,15 @@ type config struct {
 	budget         *Budget
 	observesRetry  bool // there is a hook or logger for it
 	observesDone   bool
-	timed          bool     // the time at the start of the call matters
-	problem        string   // the first invalid option
-	opts           []Option // whose hooks are called
-	override       *policy  // whose hooks are called after those; nil if there is none
+	timed          bool   // the time at the start of the call matters
+	problem        string // the first invalid option
 }
 
-var defaults = config{
+var defaults = policy{config: config{
 	maxAttempts: 5,
 	delay:       Exponential{}.Delay,
 	jitter:      FullJitter,
-}
+}}
 
 // resolve returns base with opts applied. It leaves the hooks to be found in opts.
 func resolve(base *config, opts []Option) (c config) {

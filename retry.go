@@ -123,20 +123,20 @@ func WrapUnary[In, Out any](fn func(context.Context, In) (Out, error), opts ...O
 // runOverridden from run, so that only the calls which need a config of their own
 // have it on their stack.
 func runInline(ctx context.Context, fn func(context.Context) error, opts []Option) error {
-	c := resolve(&defaults, opts)
-	c.opts = opts
-	return c.run(ctx, fn)
+	p := policy{opts: opts}
+	p.config = resolve(&defaults.config, opts)
+	return p.run(ctx, fn)
 }
 
 // runOverridden applies what ctx overrides.
-func (c *config) runOverridden(ctx context.Context, fn func(context.Context) error, override *policy) error {
-	o := resolve(c, override.opts)
-	o.override = override
+func (p *policy) runOverridden(ctx context.Context, fn func(context.Context) error, override *policy) error {
+	o := policy{opts: p.opts, override: override}
+	o.config = resolve(&p.config, override.opts)
 	return o.run(ctx, fn)
 }
 
 // run is the loop. ev is how far it has come; its Reason ends it.
-func (c *config) run(ctx context.Context, fn func(context.Context) error) error {
+func (p *policy) run(ctx context.Context, fn func(context.Context) error) error {
 	if ctx == nil {
 		return invalid("argument: nil ctx")
 	}
@@ -144,17 +144,17 @@ func (c *config) run(ctx context.Context, fn func(context.Context) error) error 
 		return invalid("argument: nil fn")
 	}
 	s := scopeOf(ctx)
-	if s.override != c.override {
-		return c.runOverridden(ctx, fn, s.override)
+	if s.override != p.override {
+		return p.runOverridden(ctx, fn, s.override)
 	}
-	if c.problem != "" {
-		return invalid(c.problem)
+	if p.problem != "" {
+		return invalid(p.problem)
 	}
 	// Read only where it is needed: the clock costs more than all the rest of
 	// a call whose first attempt succeeds.
 	var start time.Time
-	if c.timed {
-		start = c.now()
+	if p.timed {
+		start = p.now()
 	}
 	var ev Event
 	var timer *time.Timer
@@ -168,25 +168,25 @@ func (c *config) run(ctx context.Context, fn func(context.Context) error) error 
 		}
 		ev.Attempt++
 		var err error
-		if c.attemptTimeout > 0 {
-			err = attemptWithin(c.attemptTimeout, attemptCtx, fn)
+		if p.attemptTimeout > 0 {
+			err = attemptWithin(p.attemptTimeout, attemptCtx, fn)
 		} else {
 			err = fn(attemptCtx)
 		}
 		if err == nil {
-			if c.budget != nil {
-				c.budget.deposit(c.budget.ratio)
+			if p.budget != nil {
+				p.budget.deposit(p.budget.ratio)
 			}
-			if c.observesDone {
-				c.done(ctx, ev, start)
+			if p.observesDone {
+				p.done(ctx, ev, start)
 			}
 			return nil
 		}
 		ev.Err = unmark(err)
-		ev.Reason = c.next(ctx, err, &ev, start, &timer)
+		ev.Reason = p.next(ctx, err, &ev, start, &timer)
 	}
-	if c.observesDone {
-		c.done(ctx, ev, start)
+	if p.observesDone {
+		p.done(ctx, ev, start)
 	}
 	return &Error{Attempts: ev.Attempt, Waited: ev.Waited, Err: ev.Err, Reason: ev.Reason}
 }
@@ -202,25 +202,25 @@ func attemptWithin(d time.Duration, ctx context.Context, fn func(context.Context
 // next decides what follows an attempt that failed with err, and returns nil
 // after the wait if that is another attempt, or else the reason why not. The order
 // of the checks is part of what Do promises.
-func (c *config) next(ctx context.Context, err error, ev *Event, start time.Time, timer **time.Timer) error {
+func (p *policy) next(ctx context.Context, err error, ev *Event, start time.Time, timer **time.Timer) error {
 	if err := ctx.Err(); err != nil {
 		return ended(ctx, err)
 	}
 	var advice advice
 	advice.read(err)
-	if !c.retryable(err, advice) {
+	if !p.retryable(err, advice) {
 		return ErrNotRetryable
 	}
-	if ev.Attempt >= c.maxAttempts {
+	if ev.Attempt >= p.maxAttempts {
 		return ErrExhausted
 	}
-	ev.Wait = add(c.draw(ev.Attempt), advice.pushback)
+	ev.Wait = add(p.draw(ev.Attempt), advice.pushback)
 
 	deadline, hasDeadline := ctx.Deadline()
-	if c.timed || hasDeadline {
-		now := c.now()
+	if p.timed || hasDeadline {
+		now := p.now()
 		ev.Elapsed = now.Sub(start)
-		if c.maxElapsed > 0 && add(ev.Elapsed, ev.Wait) >= c.maxElapsed {
+		if p.maxElapsed > 0 && add(ev.Elapsed, ev.Wait) >= p.maxElapsed {
 			return ErrMaxElapsed
 		}
 		// Not deadline.Sub(now), which saturates where a Time does not.
@@ -230,26 +230,26 @@ func (c *config) next(ctx context.Context, err error, ev *Event, start time.Time
 	}
 
 	certain := false // nothing can stop the next attempt any more
-	if c.budget != nil {
-		if !c.budget.withdraw() {
+	if p.budget != nil {
+		if !p.budget.withdraw() {
 			return ErrBudget
 		}
 		// Deferred, for a hook may Goexit and a Clock panic.
 		defer func() {
 			if !certain {
-				c.budget.deposit(token)
+				p.budget.deposit(token)
 			}
 		}()
 	}
 	// What ran since the last look at ctx, a Backoff or a predicate, may have
 	// ended it; no hook is to announce a wait that will not be.
-	if c.observesRetry && ctx.Err() == nil {
-		c.observe(ctx, *ev, false)
+	if p.observesRetry && ctx.Err() == nil {
+		p.observe(ctx, *ev, false)
 	}
 	if err := ctx.Err(); err != nil {
 		return ended(ctx, err)
 	}
-	slept := c.sleep(ctx, ev.Wait, timer)
+	slept := p.sleep(ctx, ev.Wait, timer)
 	if slept == nil {
 		ev.Waited = add(ev.Waited, ev.Wait)
 	}
@@ -287,10 +287,10 @@ func (c *config) draw(attempt int) time.Duration {
 }
 
 // done tells the OnDone hooks that the call ends.
-func (c *config) done(ctx context.Context, ev Event, start time.Time) {
+func (p *policy) done(ctx context.Context, ev Event, start time.Time) {
 	ev.Wait = 0
-	ev.Elapsed = c.now().Sub(start)
-	c.observe(ctx, ev, true)
+	ev.Elapsed = p.now().Sub(start)
+	p.observe(ctx, ev, true)
 }
 
 func (c *config) now() time.Time {

@@ -24,23 +24,3 @@ type Clock interface {
 	// call and becomes its [Error].Reason.
 	Sleep(ctx context.Context, d time.Duration) error
 }
-
-// sleep is Sleep of the system clock. The first wait of a call makes *timer, the
-// later ones reset it; a wait of 0 needs none.
-func sleep(ctx context.Context, d time.Duration, timer **time.Timer) error {
-	if d == 0 {
-		return ctx.Err()
-	}
-	if *timer == nil {
-		*timer = time.NewTimer(d)
-	} else {
-		(*timer).Reset(d)
-	}
-	select {
-	case <-(*timer).C:
-		return nil
-	case <-ctx.Done():
-		(*timer).Stop()
-		return ctx.Err()
-	}
-}

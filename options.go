@@ -21,7 +21,7 @@ type Option interface{ option() }
 
 // Each option is a type of its own, and resolve a type switch that returns its
 // result by value: called through a func or an interface, an option would send
-// the config, and with it the caller's closures, to the heap. For the same reason
+// the policy, and with it the caller's closures, to the heap. For the same reason
 // an option holds what has methods (a Clock, a Logger, a Rand) behind a func that
 // returns it, or as a method value. The constructors are small enough to be
 // inlined, so that an option written inline stays on its caller's stack.
@@ -50,11 +50,6 @@ type (
 		level  slog.Level
 	}
 	budgetOption struct{ budget *Budget }
-	policy       struct {
-		config
-		opts     []Option // whose hooks are called
-		override *policy  // whose hooks are called after those; nil if there is none
-	}
 )
 
 func (maxAttempts) option()    {}
@@ -80,7 +75,9 @@ func Policy(opts ...Option) Option { return newPolicy(opts) }
 func newPolicy(opts []Option) *policy {
 	// The caller may append to the same array again.
 	opts = slices.Clone(opts)
-	return &policy{config: resolve(&defaults.config, opts), opts: opts}
+	p := resolve(&defaults, opts)
+	p.opts = opts
+	return &p
 }
 
 // Unlimited, given to [WithMaxAttempts], leaves it to ctx, the error or
@@ -181,8 +178,8 @@ func WithLogger(l *slog.Logger, level slog.Level) Option {
 // are free. A nil b, or one made with invalid arguments, is [ErrInvalid].
 func WithBudget(b *Budget) Option { return budgetOption{b} }
 
-// A config is what the options of a call come to.
-type config struct {
+// A policy is what options come to. By pointer it is an Option itself.
+type policy struct {
 	maxAttempts    int
 	maxElapsed     time.Duration // 0: no limit
 	attemptTimeout time.Duration // 0: none
@@ -192,54 +189,56 @@ type config struct {
 	clock          func() Clock      // nil: the system clock
 	retryIf        []func(error) bool
 	budget         *Budget
-	observesRetry  bool // there is a hook or logger for it
-	observesDone   bool
-	timed          bool   // the time at the start of the call matters
-	problem        string // the first invalid option
+	observesRetry  bool     // there is a hook or logger for it
+	observesDone   bool     // there is a hook for it
+	timed          bool     // the time at the start of the call matters
+	problem        string   // the first invalid option
+	opts           []Option // whose hooks are called
+	override       *policy  // whose hooks are called after those; nil if there is none
 }
 
-var defaults = policy{config: config{
+var defaults = policy{
 	maxAttempts: 5,
 	delay:       Exponential{}.Delay,
 	jitter:      FullJitter,
-}}
+}
 
 // resolve returns base with opts applied. It leaves the hooks to be found in opts.
-func resolve(base *config, opts []Option) (c config) {
-	c = *base
+func resolve(base *policy, opts []Option) (p policy) {
+	p = *base
 	for _, o := range opts {
 		var problem string
 		switch o := o.(type) {
 		case nil:
 		case maxAttempts:
-			c.maxAttempts = int(o)
+			p.maxAttempts = int(o)
 			if o < 1 {
 				problem = describe("WithMaxAttempts", strconv.Itoa(int(o)), "1 or more")
 			}
 		case maxElapsed:
-			c.maxElapsed, c.timed = time.Duration(o), true
+			p.maxElapsed, p.timed = time.Duration(o), true
 			if o <= 0 {
 				problem = describe("WithMaxElapsed", time.Duration(o).String(), "more than 0")
 			}
 		case attemptTimeout:
-			c.attemptTimeout = time.Duration(o)
+			p.attemptTimeout = time.Duration(o)
 			if o <= 0 {
 				problem = describe("WithAttemptTimeout", time.Duration(o).String(), "more than 0")
 			}
 		case backoffOption:
-			c.delay = o.delay
+			p.delay = o.delay
 			problem = checkBackoff(o.backoff)
 		case jitterOption:
-			c.jitter = Jitter(o)
+			p.jitter = Jitter(o)
 			problem = checkNil("WithJitter", o == nil)
 		case sourceOption:
-			c.rand = o.rand
+			p.rand = o.rand
 			problem = checkNil("WithSource", isNil(o.src))
 		case clockOption:
-			c.clock = o.get
+			p.clock = o.get
 			problem = checkNil("WithClock", isNil(o.clock))
 		case retryIf:
-			c.retryIf = o
+			p.retryIf = o
 			if len(o) == 0 {
 				problem = describe("WithRetryIf", "", "a predicate")
 			}
@@ -249,25 +248,25 @@ func resolve(base *config, opts []Option) (c config) {
 				}
 			}
 		case onRetry:
-			c.observesRetry, c.timed = true, true
+			p.observesRetry, p.timed = true, true
 			problem = checkNil("WithOnRetry", o == nil)
 		case onDone:
-			c.observesDone, c.timed = true, true
+			p.observesDone, p.timed = true, true
 			problem = checkNil("WithOnDone", o == nil)
 		case loggerOption:
-			c.observesRetry, c.timed = true, true
+			p.observesRetry, p.timed = true, true
 			problem = checkNil("WithLogger", o.logger == nil)
 		case budgetOption:
-			c.budget = o.budget
+			p.budget = o.budget
 			problem = checkBudget(o.budget)
 		case *policy:
-			c = resolve(&c, o.opts)
+			p = resolve(&p, o.opts)
 		}
-		if c.problem == "" {
-			c.problem = problem
+		if p.problem == "" {
+			p.problem = problem
 		}
 	}
-	return c
+	return p
 }
 
 // describe is how an Error names an invalid option. Inlined, it would make room

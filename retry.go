@@ -74,13 +74,42 @@ import (
 // one derived from it, see [WithAttemptTimeout] and [PreviousAttempts]. It must
 // be safe to repeat. Do may be called from any number of goroutines.
 func Do(ctx context.Context, fn func(context.Context) error, opts ...Option) error {
-	if len(opts) == 0 {
-		return defaults.run(ctx, fn)
+	if ctx == nil {
+		return invalid("argument: nil ctx")
 	}
-	if p, ok := opts[0].(*policy); ok && len(opts) == 1 {
-		return p.run(ctx, fn)
+	if fn == nil {
+		return invalid("argument: nil fn")
 	}
-	return runInline(ctx, fn, opts)
+	var c call
+	for {
+		var done bool
+		var err error
+		if p := prepared(opts); p != nil {
+			done, err = c.attempt(ctx, fn, p)
+		} else {
+			done, err = c.attemptInline(ctx, fn, opts)
+		}
+		if done {
+			return err
+		}
+		if c.wait == 0 {
+			continue
+		}
+		// A call may wait for long, and there may be very many. So it waits
+		// here, with only what is needed afterwards on its stack, and with one
+		// timer for all waits.
+		if c.timer == nil {
+			c.timer = time.NewTimer(c.wait)
+		} else {
+			c.timer.Reset(c.wait)
+		}
+		select {
+		case <-c.timer.C:
+			c.waited = add(c.waited, c.wait)
+		case <-ctx.Done():
+			c.timer.Stop()
+		}
+	}
 }
 
 // DoValue is like [Do] for an fn that returns a value. It returns the value of
@@ -119,76 +148,102 @@ func WrapUnary[In, Out any](fn func(context.Context, In) (Out, error), opts ...O
 	}
 }
 
-// runInline resolves opts that no Policy has resolved. It is apart from Do, like
-// runOverridden from run, so that only the calls which need a config of their own
-// have it on their stack.
-func runInline(ctx context.Context, fn func(context.Context) error, opts []Option) error {
-	p := policy{opts: opts}
-	p.config = resolve(&defaults.config, opts)
-	return p.run(ctx, fn)
+// A call is what one call of Do has to keep from one attempt to the next.
+type call struct {
+	attempts int
+	err      error         // of the last attempt
+	wait     time.Duration // to be slept before the next attempt
+	waited   time.Duration
+	start    time.Time // zero unless policy.timed
+	timer    *time.Timer
 }
 
-// runOverridden applies what ctx overrides.
-func (p *policy) runOverridden(ctx context.Context, fn func(context.Context) error, override *policy) error {
-	o := policy{opts: p.opts, override: override}
-	o.config = resolve(&p.config, override.opts)
-	return o.run(ctx, fn)
+// prepared returns what a Policy has resolved already, or nil if opts are not one.
+func prepared(opts []Option) *policy {
+	if len(opts) == 0 {
+		return &defaults
+	}
+	if p, ok := opts[0].(*policy); ok && len(opts) == 1 {
+		return p
+	}
+	return nil
 }
 
-// run is the loop. ev is how far it has come; its Reason ends it.
-func (p *policy) run(ctx context.Context, fn func(context.Context) error) error {
-	if ctx == nil {
-		return invalid("argument: nil ctx")
-	}
-	if fn == nil {
-		return invalid("argument: nil fn")
-	}
+// attemptInline is attempt with options that no Policy has resolved. What they come
+// to is found anew for each attempt: so a call that waits does not have it on its
+// stack.
+func (c *call) attemptInline(ctx context.Context, fn func(context.Context) error, opts []Option) (done bool, err error) {
+	p := resolve(&defaults, opts)
+	p.opts = opts
+	return c.attempt(ctx, fn, &p)
+}
+
+// attemptOverridden is attempt with what ctx overrides.
+func (c *call) attemptOverridden(ctx context.Context, fn func(context.Context) error, p *policy, override *policy) (done bool, err error) {
+	o := resolve(p, override.opts)
+	o.override = override
+	return c.attempt(ctx, fn, &o)
+}
+
+// attempt calls fn and decides what follows. The call is done then, with err as its
+// result, or is to wait for c.wait.
+func (c *call) attempt(ctx context.Context, fn func(context.Context) error, p *policy) (done bool, err error) {
 	s := scopeOf(ctx)
 	if s.override != p.override {
-		return p.runOverridden(ctx, fn, s.override)
+		return c.attemptOverridden(ctx, fn, p, s.override)
 	}
 	if p.problem != "" {
-		return invalid(p.problem)
+		return true, invalid(p.problem)
 	}
 	// Read only where it is needed: the clock costs more than all the rest of
 	// a call whose first attempt succeeds.
-	var start time.Time
-	if p.timed {
-		start = p.now()
+	if p.timed && c.attempts == 0 {
+		c.start = p.now()
 	}
-	var ev Event
-	var timer *time.Timer
+	// A cancellation beats a timer that is ready as well.
 	if err := ctx.Err(); err != nil {
-		ev.Reason = ended(ctx, err)
+		if c.attempts > 0 && p.budget != nil {
+			p.budget.deposit(token) // which next took for this attempt
+		}
+		return true, c.fail(ctx, p, ended(ctx, err))
 	}
-	for ev.Reason == nil {
-		attemptCtx := ctx
-		if ev.Attempt+s.previous > 0 {
-			attemptCtx = &scopeCtx{ctx, scope{s.override, ev.Attempt}}
-		}
-		ev.Attempt++
-		var err error
-		if p.attemptTimeout > 0 {
-			err = attemptWithin(p.attemptTimeout, attemptCtx, fn)
-		} else {
-			err = fn(attemptCtx)
-		}
-		if err == nil {
-			if p.budget != nil {
-				p.budget.deposit(p.budget.ratio)
-			}
-			if p.observesDone {
-				p.done(ctx, ev, start)
-			}
-			return nil
-		}
-		ev.Err = unmark(err)
-		ev.Reason = p.next(ctx, err, &ev, start, &timer)
+	attemptCtx := ctx
+	if c.attempts+s.previous > 0 {
+		attemptCtx = &scopeCtx{ctx, scope{s.override, c.attempts}}
 	}
+	c.attempts++
+	if p.attemptTimeout > 0 {
+		err = attemptWithin(p.attemptTimeout, attemptCtx, fn)
+	} else {
+		err = fn(attemptCtx)
+	}
+	if err == nil {
+		if p.budget != nil {
+			p.budget.deposit(p.budget.ratio)
+		}
+		if p.observesDone {
+			p.observe(ctx, c.event(p, nil), true)
+		}
+		return true, nil
+	}
+	c.err = unmark(err)
+	if reason := c.next(ctx, err, p); reason != nil {
+		return true, c.fail(ctx, p, reason)
+	}
+	return false, nil
+}
+
+// fail ends the call for reason.
+func (c *call) fail(ctx context.Context, p *policy, reason error) error {
 	if p.observesDone {
-		p.done(ctx, ev, start)
+		p.observe(ctx, c.event(p, reason), true)
 	}
-	return &Error{Attempts: ev.Attempt, Waited: ev.Waited, Err: ev.Err, Reason: ev.Reason}
+	return &Error{Attempts: c.attempts, Waited: c.waited, Err: c.err, Reason: reason}
+}
+
+// event is what OnDone hooks get.
+func (c *call) event(p *policy, reason error) Event {
+	return Event{Attempt: c.attempts, Err: c.err, Waited: c.waited, Elapsed: p.now().Sub(c.start), Reason: reason}
 }
 
 // attemptWithin calls fn with a ctx of its own that ends after d. It is apart from
@@ -199,10 +254,11 @@ func attemptWithin(d time.Duration, ctx context.Context, fn func(context.Context
 	return fn(ctx)
 }
 
-// next decides what follows an attempt that failed with err, and returns nil
-// after the wait if that is another attempt, or else the reason why not. The order
-// of the checks is part of what Do promises.
-func (p *policy) next(ctx context.Context, err error, ev *Event, start time.Time, timer **time.Timer) error {
+// next decides what follows an attempt that failed with err. It returns nil if
+// that is another attempt, after c.wait, or else the reason why not. If there is a
+// budget, it has then lent a token to that attempt. The order of the checks is
+// part of what Do promises.
+func (c *call) next(ctx context.Context, err error, p *policy) error {
 	if err := ctx.Err(); err != nil {
 		return ended(ctx, err)
 	}
@@ -211,29 +267,38 @@ func (p *policy) next(ctx context.Context, err error, ev *Event, start time.Time
 	if !p.retryable(err, advice) {
 		return ErrNotRetryable
 	}
-	if ev.Attempt >= p.maxAttempts {
+	if c.attempts >= p.maxAttempts {
 		return ErrExhausted
 	}
-	ev.Wait = add(p.draw(ev.Attempt), advice.pushback)
+	c.wait = add(p.draw(c.attempts), advice.pushback)
 
+	var elapsed time.Duration
 	deadline, hasDeadline := ctx.Deadline()
 	if p.timed || hasDeadline {
 		now := p.now()
-		ev.Elapsed = now.Sub(start)
-		if p.maxElapsed > 0 && add(ev.Elapsed, ev.Wait) >= p.maxElapsed {
+		elapsed = now.Sub(c.start)
+		if p.maxElapsed > 0 && add(elapsed, c.wait) >= p.maxElapsed {
 			return ErrMaxElapsed
 		}
 		// Not deadline.Sub(now), which saturates where a Time does not.
-		if hasDeadline && !now.Add(ev.Wait).Before(deadline) {
+		if hasDeadline && !now.Add(c.wait).Before(deadline) {
 			return context.DeadlineExceeded
 		}
 	}
+	if p.budget != nil && !p.budget.withdraw() {
+		return ErrBudget
+	}
+	return c.beforeWait(ctx, p, elapsed)
+}
 
-	certain := false // nothing can stop the next attempt any more
+// beforeWait calls the hooks, and sleeps if the Clock is an injected one. It gives the token of the budget back if no
+// attempt follows.
+func (c *call) beforeWait(ctx context.Context, p *policy, elapsed time.Duration) (reason error) {
+	if p.clock == nil && !p.observesRetry {
+		return nil
+	}
+	certain := false
 	if p.budget != nil {
-		if !p.budget.withdraw() {
-			return ErrBudget
-		}
 		// Deferred, for a hook may Goexit and a Clock panic.
 		defer func() {
 			if !certain {
@@ -244,32 +309,37 @@ func (p *policy) next(ctx context.Context, err error, ev *Event, start time.Time
 	// What ran since the last look at ctx, a Backoff or a predicate, may have
 	// ended it; no hook is to announce a wait that will not be.
 	if p.observesRetry && ctx.Err() == nil {
-		p.observe(ctx, *ev, false)
+		p.observe(ctx, Event{Attempt: c.attempts, Err: c.err, Wait: c.wait, Waited: c.waited, Elapsed: elapsed}, false)
 	}
 	if err := ctx.Err(); err != nil {
 		return ended(ctx, err)
 	}
-	slept := p.sleep(ctx, ev.Wait, timer)
-	if slept == nil {
-		ev.Waited = add(ev.Waited, ev.Wait)
+	if p.clock != nil {
+		err := p.clock().Sleep(ctx, c.wait)
+		if err == nil {
+			c.waited = add(c.waited, c.wait)
+		}
+		c.wait = 0 // has been slept
+		if ctxErr := ctx.Err(); ctxErr != nil {
+			return ended(ctx, ctxErr)
+		}
+		if err != nil {
+			return err
+		}
 	}
-	// A cancellation beats a timer that is ready as well.
-	if err := ctx.Err(); err != nil {
-		return ended(ctx, err)
-	}
-	certain = slept == nil
-	return slept
+	certain = true
+	return nil
 }
 
 // retryable is the filter.
-func (c *config) retryable(err error, a advice) bool {
+func (p *policy) retryable(err error, a advice) bool {
 	if a.permanent {
 		return false
 	}
-	if c.retryIf == nil {
+	if p.retryIf == nil {
 		return !a.final
 	}
-	for _, pred := range c.retryIf {
+	for _, pred := range p.retryIf {
 		if pred(err) {
 			return true
 		}
@@ -278,33 +348,19 @@ func (c *config) retryable(err error, a advice) bool {
 }
 
 // draw returns the backoff with jitter after a failed attempt.
-func (c *config) draw(attempt int) time.Duration {
+func (p *policy) draw(attempt int) time.Duration {
 	r := runtimeRand
-	if c.rand != nil {
-		r = c.rand()
+	if p.rand != nil {
+		r = p.rand()
 	}
-	return max(c.jitter(max(c.delay(attempt), 0), r), 0)
+	return max(p.jitter(max(p.delay(attempt), 0), r), 0)
 }
 
-// done tells the OnDone hooks that the call ends.
-func (p *policy) done(ctx context.Context, ev Event, start time.Time) {
-	ev.Wait = 0
-	ev.Elapsed = p.now().Sub(start)
-	p.observe(ctx, ev, true)
-}
-
-func (c *config) now() time.Time {
-	if c.clock == nil {
+func (p *policy) now() time.Time {
+	if p.clock == nil {
 		return time.Now()
 	}
-	return c.clock().Now()
-}
-
-func (c *config) sleep(ctx context.Context, d time.Duration, timer **time.Timer) error {
-	if c.clock == nil {
-		return sleep(ctx, d, timer)
-	}
-	return c.clock().Sleep(ctx, d)
+	return p.clock().Now()
 }
 
 // add returns a + b for b ≥ 0, or the largest Duration where that is too much.

@@ -69,7 +69,7 @@ func (e Exponential) Delay(attempt int) time.Duration {
 	case doublings == 0 || !(e.Factor > 1):
 		return min(base, limit)
 	case e.Factor == 2:
-		if doublings >= 63 || base > limit>>doublings {
+		if base > limit>>doublings {
 			return limit
 		}
 		return base << doublings
@@ -78,8 +78,7 @@ func (e Exponential) Delay(attempt int) time.Duration {
 	if !(d < float64(limit)) {
 		return limit
 	}
-	// float64(base) may have been rounded down; the first ceiling was not.
-	return max(base, time.Duration(d))
+	return time.Duration(d)
 }
 
 // power returns f^n for f > 1 and n ≥ 0. Unlike math.Pow it never falls as n

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"example.com/retry"
@@ -228,6 +229,30 @@ func TestBudgetTokenGoesBack(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The same on the system clock; and what is not lent does not come back.
+func TestBudgetTokenGoesBackFromARealWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		budget := retry.NewBudget(2, 0)
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, cancel)
+		fn, calls := always(errBoom)
+		inDone := math.NaN()
+		opts := retry.Policy(retry.WithBudget(budget), fixed(700*time.Millisecond),
+			retry.WithOnDone(func(context.Context, retry.Event) { inDone = budget.Tokens() }))
+		e := gaveUp(t, retry.Do(ctx, fn, opts), context.Canceled, 2)
+		wantCalls(t, calls, 2)
+		if e.Waited != 700*time.Millisecond {
+			t.Errorf("got Waited %v, want 700ms", e.Waited)
+		}
+		wantTokens(t, budget, 1)
+		if inDone != 1 {
+			t.Errorf("got %v tokens in OnDone, want 1", inDone)
+		}
+		gaveUp(t, retry.Do(ctx, fn, opts), context.Canceled, 0)
+		wantTokens(t, budget, 1)
+	})
 }
 
 // A giver of tokens back must not overfill: the bucket was refilled meanwhile.

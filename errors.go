@@ -107,7 +107,7 @@ func (e *Error) Is(target error) bool {
 // As makes errors.As and errors.AsType reach Reason, after Err. It panics where
 // errors.As does, on a target that is not a pointer to an error type.
 func (e *Error) As(target any) bool {
-	if e == nil || e.Reason == nil {
+	if e == nil {
 		return false
 	}
 	// errors.As walks Err after a false from here. So Err is searched only if
@@ -146,7 +146,8 @@ func ended(ctx context.Context, err error) error {
 }
 
 // A ctxError is the end of a ctx that has a cause of its own. The cause is not
-// unwrapped, for then errors.Is would compare it without the care of is.
+// unwrapped: errors.Is would compare it without the care of is, and an outer Do
+// would take for fn's own what the cause says about retrying.
 type ctxError struct{ err, cause error }
 
 func (e *ctxError) Error() string        { return e.err.Error() + ": " + e.cause.Error() }

@@ -75,8 +75,7 @@ type advice struct {
 
 func (a *advice) read(err error) {
 	switch e := err.(type) {
-	case nil, *ctxError:
-		// A cause is not what fn had to say.
+	case nil:
 		return
 	case *Error:
 		// The inner verdict counts; what the markers below it said has been

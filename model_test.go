@@ -1062,7 +1062,10 @@ func compareWithModel(t *testing.T, data []byte) []string {
 
 // The random scenarios that go test plays each time; FuzzDo goes on from there.
 func TestDoAgainstModel(t *testing.T) {
-	const scenarios = 20_000
+	scenarios := 20_000
+	if testing.Short() {
+		scenarios = 2_000
+	}
 	random := rand.NewChaCha8([32]byte{1})
 	data := make([]byte, 400)
 	seen := map[string]int{}

@@ -92,7 +92,7 @@ func Do(ctx context.Context, fn func(context.Context) error, opts ...Option) err
 		if done {
 			return err
 		}
-		if c.wait == 0 {
+		if c.wait == 0 || ctx.Err() != nil {
 			continue
 		}
 		// A call may wait for long, and there may be very many. So it waits
@@ -247,7 +247,7 @@ func (c *call) event(p *policy, reason error) Event {
 }
 
 // attemptWithin calls fn with a ctx of its own that ends after d. It is apart from
-// run because a defer is not free.
+// attempt because a defer is not free.
 func attemptWithin(d time.Duration, ctx context.Context, fn func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, d)
 	defer cancel()
@@ -288,20 +288,20 @@ func (c *call) next(ctx context.Context, err error, p *policy) error {
 	if p.budget != nil && !p.budget.withdraw() {
 		return ErrBudget
 	}
-	return c.beforeWait(ctx, p, elapsed)
+	if p.observesRetry || p.clock != nil {
+		return c.pause(ctx, p, elapsed)
+	}
+	return nil
 }
 
-// beforeWait calls the hooks, and sleeps if the Clock is an injected one. It gives the token of the budget back if no
-// attempt follows.
-func (c *call) beforeWait(ctx context.Context, p *policy, elapsed time.Duration) (reason error) {
-	if p.clock == nil && !p.observesRetry {
-		return nil
-	}
-	certain := false
+// pause announces the wait to the hooks, and sleeps it if the Clock is an injected
+// one. It gives the token back if no attempt follows.
+func (c *call) pause(ctx context.Context, p *policy, elapsed time.Duration) error {
+	paused := false
 	if p.budget != nil {
 		// Deferred, for a hook may Goexit and a Clock panic.
 		defer func() {
-			if !certain {
+			if !paused {
 				p.budget.deposit(token)
 			}
 		}()
@@ -315,19 +315,19 @@ func (c *call) beforeWait(ctx context.Context, p *policy, elapsed time.Duration)
 		return ended(ctx, err)
 	}
 	if p.clock != nil {
-		err := p.clock().Sleep(ctx, c.wait)
-		if err == nil {
+		slept := p.clock().Sleep(ctx, c.wait)
+		if slept == nil {
 			c.waited = add(c.waited, c.wait)
 		}
-		c.wait = 0 // has been slept
-		if ctxErr := ctx.Err(); ctxErr != nil {
-			return ended(ctx, ctxErr)
+		if err := ctx.Err(); err != nil {
+			return ended(ctx, err)
 		}
-		if err != nil {
-			return err
+		if slept != nil {
+			return slept
 		}
+		c.wait = 0 // nothing is left of it
 	}
-	certain = true
+	paused = true
 	return nil
 }
 

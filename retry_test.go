@@ -731,6 +731,31 @@ func TestCancelEndsARealWait(t *testing.T) {
 	})
 }
 
+// A ctx that has no Done to wake it is asked before the wait at least.
+func TestDoneContextIsNotWaitedWith(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		ctx := &silentCtx{Context: context.Background()}
+		fn, calls := always(errBoom)
+		err := retry.Do(ctx, fn, retry.WithBackoff(retry.BackoffFunc(func(int) time.Duration {
+			ctx.err = context.Canceled
+			return time.Hour
+		})), retry.WithJitter(retry.NoJitter))
+		e := gaveUp(t, err, context.Canceled, 1)
+		wantCalls(t, calls, 1)
+		if got := time.Since(start); got != 0 || e.Waited != 0 {
+			t.Errorf("took %v and waited %v, want 0", got, e.Waited)
+		}
+	})
+}
+
+type silentCtx struct {
+	context.Context
+	err error
+}
+
+func (c *silentCtx) Err() error { return c.err }
+
 // Where the timer and the cancellation are ready at the same time, no further
 // attempt is made, whichever of them select takes.
 func TestCancellationBeatsTheTimer(t *testing.T) {

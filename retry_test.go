@@ -347,11 +347,10 @@ func TestSuccessCountsThoughContextEnded(t *testing.T) {
 // The order of the checks: of all the reasons that hold, the first one counts.
 func TestOrderOfReasons(t *testing.T) {
 	type state struct {
-		ctx      context.Context
-		cancel   context.CancelFunc
-		err      error
-		opts     []retry.Option
-		deadline time.Time
+		ctx    context.Context
+		cancel func()
+		err    error
+		opts   []retry.Option
 	}
 	// From the last check to the first: each test has all later reasons too.
 	conditions := []struct {

@@ -1,0 +1,239 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"runtime"
+	"runtime/metrics"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+var runMillion = flag.Bool("million", false, "run BenchmarkMillion, which needs 6 GiB of memory")
+
+// BenchmarkWaiting measures what a call costs while it waits, and how long it
+// takes until all of them have returned once their ctx has ended. The figures
+// are those of a user only in a process that has done nothing before: the runtime
+// keeps what ended goroutines leave, and starts new ones with as much stack as
+// the others used on average.
+func BenchmarkWaiting(b *testing.B) {
+	n := 100_000
+	if testing.Short() {
+		n = 1000
+	}
+	each(b, waiting, func(b *testing.B, r row) {
+		var bytes, took float64
+		for b.Loop() {
+			c := newCrowd(b, r, n)
+			before := inUse()
+			c.gather(b)
+			bytes += inUse() - before
+			took += float64(c.cancel(b))
+		}
+		calls := float64(n) * float64(b.N)
+		b.ReportMetric(bytes/calls, "B/waiting-call")
+		b.ReportMetric(took/calls, "ns/cancelled-call")
+		b.ReportMetric(0, "ns/op") // says nothing
+	})
+}
+
+// BenchmarkMillion is a million calls in one process. It fails unless every one
+// returns ctx's reason, no goroutine and no timer is left, and the memory is
+// given back. It runs with -million only.
+func BenchmarkMillion(b *testing.B) {
+	if !*runMillion {
+		b.Skip("needs -million")
+	}
+	n := 1_000_000
+	if testing.Short() {
+		n = 10_000
+	}
+	each(b, million, func(b *testing.B, r row) {
+		for b.Loop() {
+			// Once with every allocation on record, to count timers; that takes
+			// time and memory of its own, so once more for the figures.
+			runtime.MemProfileRate = 1
+			c := newCrowd(b, r, n)
+			noTimers := timers()
+			c.gather(b)
+			timersWaiting := timers() - noTimers
+			c.cancel(b)
+			timersLeft := timers() - noTimers
+			runtime.MemProfileRate = 0
+
+			// What the runtime keeps of ended goroutines is there by now.
+			c = newCrowd(b, r, n)
+			before := inUse()
+			c.gather(b)
+			during := inUse()
+			took := c.cancel(b)
+			after := inUse()
+
+			if timersWaiting != n || timersLeft != 0 {
+				b.Errorf("%d timers while %d calls waited and %d afterwards, want %d and 0", timersWaiting, n, timersLeft, n)
+			}
+			// For each call less than any one object that a library makes for it,
+			// and something for the runtime, which grows now and then.
+			if left := after - before; left > float64(32*n+4<<20) {
+				b.Errorf("%.0f bytes are left of %.0f", left, during-before)
+			}
+			b.ReportMetric(float64(timersWaiting), "timers-waiting")
+			b.ReportMetric(float64(timersLeft), "timers-left")
+			b.ReportMetric(float64(runtime.NumGoroutine()-c.goroutines), "goroutines-left")
+			b.ReportMetric(before, "B-before")
+			b.ReportMetric(during, "B-waiting")
+			b.ReportMetric(after, "B-after")
+			b.ReportMetric(float64(took)/float64(n), "ns/cancelled-call")
+		}
+		b.ReportMetric(0, "ns/op")
+	})
+}
+
+// BenchmarkLateness measures by how much a call whose first attempt fails is
+// longer than its one wait of 50ms.
+func BenchmarkLateness(b *testing.B) {
+	const pause = 50 * time.Millisecond
+	callers, waits := 1000, 10
+	if testing.Short() {
+		waits = 1
+	}
+	each(b, late, func(b *testing.B, r row) {
+		ctx := b.Context()
+		call := r.prepare(ctx, pause)
+		var lateness []time.Duration
+		for b.Loop() {
+			all := make([]time.Duration, callers*waits)
+			var group sync.WaitGroup
+			for i := range callers {
+				group.Go(func() {
+					// Spread, as the timers of independent calls are.
+					time.Sleep(pause * time.Duration(i) / time.Duration(callers))
+					s := r.lib.script(1, errTemporary)
+					for j := range waits {
+						s.calls = 0
+						start := time.Now()
+						if err := call(ctx, s); err != nil || s.calls != 2 {
+							b.Errorf("%d calls, %v", s.calls, err)
+						}
+						all[i*waits+j] = time.Since(start) - pause
+					}
+				})
+			}
+			group.Wait()
+			lateness = append(lateness, all...)
+		}
+		slices.Sort(lateness)
+		b.ReportMetric(float64(lateness[len(lateness)*50/100]), "ns-p50")
+		b.ReportMetric(float64(lateness[len(lateness)*99/100]), "ns-p99")
+		b.ReportMetric(0, "ns/op")
+	})
+}
+
+// A crowd is many calls of r that wait after their first attempt.
+type crowd struct {
+	ctx        context.Context
+	end        context.CancelFunc
+	call       op
+	scripts    []*script
+	errs       []error // what each call returned
+	goroutines int     // before the first call
+	returned   sync.WaitGroup
+}
+
+// newCrowd allocates all that is not the calls' own.
+func newCrowd(b *testing.B, r row, n int) *crowd {
+	c := &crowd{scripts: make([]*script, n), errs: make([]error, n)}
+	c.ctx, c.end = context.WithCancel(b.Context())
+	c.call = r.prepare(c.ctx, time.Hour)
+	for i := range c.scripts {
+		c.scripts[i] = r.lib.script(preparedAttempts, errTemporary)
+	}
+	return c
+}
+
+// gather makes the calls and returns when all of them wait.
+func (c *crowd) gather(b *testing.B) {
+	c.goroutines = runtime.NumGoroutine()
+	c.returned.Add(len(c.scripts))
+	for i, s := range c.scripts {
+		// Not WaitGroup.Go, for its frame would be on every stack as well.
+		go func() {
+			c.errs[i] = c.call(c.ctx, s)
+			c.returned.Done()
+		}()
+	}
+	waiting := []metrics.Sample{{Name: "/sched/goroutines/waiting:goroutines"}}
+	await(b, "calls to wait", func() bool {
+		metrics.Read(waiting)
+		return waiting[0].Value.Uint64() >= uint64(len(c.scripts))
+	})
+}
+
+// cancel ends the ctx of the calls and returns how long it took until they had
+// all returned, for the right reason and without a goroutine left.
+func (c *crowd) cancel(b *testing.B) time.Duration {
+	start := time.Now()
+	c.end()
+	c.returned.Wait()
+	took := time.Since(start)
+	for i, s := range c.scripts {
+		if s.calls != 1 || !errors.Is(c.errs[i], context.Canceled) {
+			b.Fatalf("%d attempts, %v; want 1, %v", s.calls, c.errs[i], context.Canceled)
+		}
+	}
+	clear(c.errs) // which hold what the library allocated for them
+	await(b, "goroutines to end", func() bool { return runtime.NumGoroutine() <= c.goroutines })
+	return took
+}
+
+// await returns when done does, and fails if that is not soon.
+func await(b *testing.B, what string, done func() bool) {
+	for start := time.Now(); !done(); time.Sleep(time.Millisecond) {
+		if time.Since(start) > time.Minute {
+			b.Fatal("waited in vain for ", what)
+		}
+	}
+}
+
+// inUse returns the bytes in use by the heap and by stacks.
+func inUse() float64 {
+	var m runtime.MemStats
+	collect()
+	runtime.ReadMemStats(&m)
+	return float64(m.HeapInuse + m.StackInuse)
+}
+
+// timers returns how many of the timers made since MemProfileRate was set to 1
+// are still in memory.
+func timers() (n int) {
+	collect()
+	var records []runtime.MemProfileRecord
+	for size, ok := runtime.MemProfile(nil, false); !ok; {
+		records = make([]runtime.MemProfileRecord, size+50)
+		size, ok = runtime.MemProfile(records, false)
+		records = records[:min(size, len(records))]
+	}
+	for _, r := range records {
+		frames := runtime.CallersFrames(r.Stack())
+		frame, more := frames.Next()
+		for more && (strings.HasPrefix(frame.Function, "runtime.mallocgc") || frame.Function == "runtime.newobject") {
+			frame, more = frames.Next()
+		}
+		if frame.Function == "time.newTimer" {
+			n += int(r.InUseObjects())
+		}
+	}
+	return n
+}
+
+// collect frees what is garbage. It takes two collections: caches are emptied by
+// the second, and the memory profile is two behind.
+func collect() {
+	for range 2 {
+		runtime.GC()
+	}
+}

@@ -1,0 +1,92 @@
+// Herd simulates what retries do to a service, and shows why this package waits
+// with full jitter by default and has a budget. It runs the package's own code in
+// a time of its own, so that hours pass in seconds.
+//
+// Usage:
+//
+//	go run ./examples/herd [-seed N] [-svg DIR]
+//
+// It prints three tables. With -svg it also draws them, as contention.svg,
+// outage.svg and metastable.svg in DIR. The same seed gives the same output, byte
+// for byte.
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+)
+
+// A simulation runs a scenario and reports on it. It tells done which part of
+// the work has been done.
+type simulation struct {
+	name string
+	run  func(seed uint64, done func(part float64)) report
+}
+
+func main() {
+	os.Exit(herd(os.Args[1:], os.Stdout, os.Stderr, []simulation{
+		{"contention", theContention.report},
+		{"outage", theOutage.report},
+		{"metastable", theMetastable.report},
+	}))
+}
+
+// herd is main, and returns the exit code: 2 for wrong arguments, 1 if the output
+// cannot be written.
+func herd(args []string, stdout, stderr io.Writer, simulations []simulation) int {
+	flags := flag.NewFlagSet("herd", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	seed := flags.Uint64("seed", 1, "`number` that all randomness is derived from")
+	dir := flags.String("svg", "", "`directory` to draw the figures into")
+	err := flags.Parse(args)
+	if errors.Is(err, flag.ErrHelp) {
+		flags.SetOutput(stdout)
+		fmt.Fprintln(stdout, "usage: herd [-seed N] [-svg DIR]")
+		flags.PrintDefaults()
+		return 0
+	}
+	if err == nil && flags.NArg() > 0 {
+		err = fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "herd: %v (see -h)\n", err)
+		return 2
+	}
+	if err := show(simulations, *seed, *dir, stdout, stderr); err != nil {
+		fmt.Fprintf(stderr, "herd: %v\n", err)
+		return 1
+	}
+	return 0
+}
+
+// show runs the simulations one after the other.
+func show(simulations []simulation, seed uint64, dir string, stdout, stderr io.Writer) error {
+	if dir != "" {
+		// Before the work, so that a wrong name shows at once.
+		if err := os.MkdirAll(dir, 0o777); err != nil {
+			return err
+		}
+	}
+	for i, s := range simulations {
+		progress := newProgress(stderr, s.name)
+		r := s.run(seed, progress.show)
+		progress.clear()
+		if i > 0 {
+			fmt.Fprintln(stdout)
+		}
+		if _, err := fmt.Fprint(stdout, r); err != nil {
+			return err
+		}
+		if dir == "" {
+			continue
+		}
+		if err := os.WriteFile(filepath.Join(dir, s.name+".svg"), []byte(r.svg()), 0o666); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"math"
+	"os"
+	"testing"
+	"time"
+)
+
+func TestOutage(t *testing.T) {
+	o := theOutage
+	burdens := o.run(1, func(float64) {})
+	const made = 100 * 10 * 60 // calls in the outage
+
+	for i, b := range burdens {
+		for second, multiple := range b.bySecond() {
+			at := time.Duration(second) * time.Second
+			// Three full waits of the default policy are 1.75 s.
+			if quiet := at < o.down.from || at >= o.down.to+2*time.Second; quiet && multiple != 1 {
+				t.Errorf("%s: load in second %d is %v times the calls, want 1: the service is up", plans[i].name, second, multiple)
+			}
+		}
+		if got := b.made.sum(o.down); got != made {
+			t.Errorf("%s: %d calls in the outage, want %d", plans[i].name, got, made)
+		}
+		if got, want := b.answered.sum(window{0, o.until + time.Minute})+b.failed, 100*10*180; got != want {
+			t.Errorf("%s: %d calls ended, want %d", plans[i].name, got, want)
+		}
+	}
+
+	// Every token is spent in the first seconds, none is earned: exact.
+	for _, tt := range []struct{ plan, load int }{
+		{noRetries, made},
+		{budgetEach, made + 100*10},
+		{budgetShared, made + 10},
+	} {
+		if got := burdens[tt.plan].load.sum(o.down); got != tt.load {
+			t.Errorf("%s: %d attempts in the outage, want %d", plans[tt.plan].name, got, tt.load)
+		}
+	}
+
+	// The three retries of a call come 0.125, 0.375 and 0.875 s after it on
+	// average, so at 1000 calls a second as many thousands of them come after the
+	// outage. These are sums of independent events: the standard error of their
+	// number is its root at most.
+	b := burdens[retries]
+	late := 1000 * (0.125 + 0.375 + 0.875)
+	if got, want := float64(b.load.sum(o.down)), 4*made-late; math.Abs(got-want) > 4*math.Sqrt(late) {
+		t.Errorf("%s: %.0f attempts in the outage, want about %.0f", plans[retries].name, got, want)
+	}
+	saved := 1000 * 0.875
+	if got, want := float64(b.failed), made-saved; math.Abs(got-want) > 4*math.Sqrt(saved) {
+		t.Errorf("%s: %.0f calls failed, want about %.0f", plans[retries].name, got, want)
+	}
+}
+
+// The figure in docs is what the command draws today.
+func TestOutageFigure(t *testing.T) {
+	want, err := os.ReadFile("../../docs/outage.svg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := theOutage.report(1, func(float64) {}).svg(); got != string(want) {
+		t.Error("docs/outage.svg is out of date: draw all figures again with go run ./examples/herd -svg docs")
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"math/rand/v2"
+	"strconv"
 	"testing"
 	"time"
 
@@ -90,7 +91,7 @@ func TestExponentialNeverFalls(t *testing.T) {
 			}
 			last = d
 		}
-		for shift := range 62 {
+		for shift := range strconv.IntSize - 2 {
 			n := 1 << (shift + 1)
 			below, at := e.Delay(n-1), e.Delay(n)
 			if at < below {

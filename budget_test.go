@@ -17,7 +17,7 @@ import (
 
 func TestBudgetStartsFull(t *testing.T) {
 	for _, test := range []struct {
-		capacity int
+		capacity int64
 		ratio    float64
 		want     float64
 	}{
@@ -26,9 +26,12 @@ func TestBudgetStartsFull(t *testing.T) {
 		{3, 3, 3},
 		{math.MaxInt64 / 1000, 0, math.MaxInt64 / 1000},
 		{math.MaxInt64/1000 + 1, 0, math.MaxInt64 / 1000}, // saturates
-		{math.MaxInt, 0.1, math.MaxInt64 / 1000},
+		{math.MaxInt64, 0.1, math.MaxInt64 / 1000},
 	} {
-		got := retry.NewBudget(test.capacity, test.ratio).Tokens()
+		if test.capacity > math.MaxInt {
+			continue // on a 32-bit platform
+		}
+		got := retry.NewBudget(int(test.capacity), test.ratio).Tokens()
 		if math.Abs(got-test.want) > test.want*1e-15 {
 			t.Errorf("NewBudget(%d, %v).Tokens() = %v, want %v", test.capacity, test.ratio, got, test.want)
 		}
@@ -124,7 +127,7 @@ func TestBudgetRatioIsRoundedToThousandths(t *testing.T) {
 
 // A ratio up to the capacity is valid however large both are.
 func TestBudgetAtTheLargestCapacity(t *testing.T) {
-	for _, ratio := range []float64{1, math.MaxInt64 / 1000, math.MaxInt} {
+	for _, ratio := range []float64{1, math.MaxInt / 1000, math.MaxInt} {
 		budget := retry.NewBudget(math.MaxInt, ratio)
 		full := budget.Tokens()
 		succeed(t, budget, 1)

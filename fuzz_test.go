@@ -27,7 +27,7 @@ func FuzzExponential(f *testing.F) {
 	f.Add(int64(time.Second), int64(time.Hour), 1.0, 1, math.MaxInt)
 	f.Add(int64(1<<53+1), int64(math.MaxInt64), 1.5, 1, 2)
 	f.Add(int64(time.Millisecond), int64(time.Hour), 1.1, 100, 101)
-	f.Add(int64(1), int64(math.MaxInt64), math.Nextafter(1, 2), 1<<52, 1<<58)
+	f.Add(int64(1), int64(math.MaxInt64), math.Nextafter(1, 2), math.MaxInt>>11, math.MaxInt>>5)
 	f.Add(int64(1<<40), int64(math.MaxInt64), 1+0x1p-26, 1<<29, 1<<29+1<<20)
 	f.Add(int64(1), int64(math.MaxInt64), math.MaxFloat64, 2, 3)
 	f.Add(int64(1), int64(math.MaxInt64), 8.0, 21, 22)   // 1<<63, of which a Duration is negative

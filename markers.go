@@ -141,17 +141,16 @@ func ParseRetryAfter(value string, now time.Time) (d time.Duration, ok bool) {
 	if value != "" && strings.Trim(value, "0123456789") == "" {
 		return parseSeconds(value), true
 	}
-	now = now.UTC()
-	// A leap second is well formed, but not for time.Parse: the second before
-	// it, seen from a second ago, is as far away.
+	// A leap second is well formed, but not for time.Parse.
+	var leap time.Duration
 	if before, after, found := strings.Cut(value, "23:59:60"); found {
-		value, now = before+"23:59:59"+after, now.Add(-time.Second)
+		value, leap = before+"23:59:59"+after, time.Second
 	}
-	at, ok := parseHTTPDate(value, now)
+	at, ok := parseHTTPDate(value, now.UTC().AddDate(50, 0, 0).Add(-leap))
 	if !ok {
 		return 0, false
 	}
-	return max(at.Sub(now), 0), true
+	return max(at.Add(leap).Sub(now), 0), true
 }
 
 // parseSeconds reads digits.
@@ -166,7 +165,9 @@ func parseSeconds(digits string) time.Duration {
 	return seconds * time.Second
 }
 
-func parseHTTPDate(value string, now time.Time) (time.Time, bool) {
+// parseHTTPDate reads the three forms of a date. A year of two digits is the last
+// that is not beyond horizon.
+func parseHTTPDate(value string, horizon time.Time) (time.Time, bool) {
 	name, rest, _ := strings.Cut(value, " ")
 	for day := time.Sunday; day <= time.Saturday; day++ {
 		long, short := day.String(), day.String()[:3]
@@ -178,7 +179,7 @@ func parseHTTPDate(value string, now time.Time) (time.Time, bool) {
 			if !ok {
 				return t, false
 			}
-			return latestCentury(t, now)
+			return latestCentury(t, horizon)
 		case short:
 			if t, ok := parseExactly("Jan _2 15:04:05 2006", rest); ok {
 				return t, true
@@ -197,14 +198,12 @@ func parseExactly(layout, value string) (time.Time, bool) {
 }
 
 // latestCentury moves t to the last year with the same two digits in which it is
-// not more than 50 years after now. It is not ok if that year has no such day.
-func latestCentury(t, now time.Time) (time.Time, bool) {
-	horizon := now.AddDate(50, 0, 0)
+// not beyond horizon. It is not ok if that year has no such day.
+func latestCentury(t, horizon time.Time) (time.Time, bool) {
 	years := (horizon.Year()-t.Year()%100)/100*100 + t.Year()%100 - t.Year()
 	moved := t.AddDate(years, 0, 0)
 	if moved.After(horizon) {
-		years -= 100
-		moved = t.AddDate(years, 0, 0)
+		moved = t.AddDate(years-100, 0, 0)
 	}
 	return moved, moved.Day() == t.Day()
 }

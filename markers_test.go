@@ -352,6 +352,8 @@ func TestParseRetryAfterTwoDigitYears(t *testing.T) {
 		{"Monday, 01-Jun-98 12:00:01 GMT", at(2098), 2098},
 		{"Monday, 01-Jun-69 12:00:00 GMT", at(1960), 1969}, // and into an earlier one
 		{"Monday, 01-Jun-94 12:00:00 GMT", time.Time{}, 0},
+		{"Monday, 01-Jun-76 23:59:60 GMT", time.Date(2026, 6, 2, 0, 0, 0, 0, time.UTC), 2076}, // a leap second, 50 years ahead
+		{"Monday, 01-Jun-76 23:59:60 GMT", time.Date(2026, 6, 1, 23, 59, 59, 0, time.UTC), 0},
 	} {
 		got, ok := retry.ParseRetryAfter(test.value, test.now)
 		if !ok {

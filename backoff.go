@@ -17,7 +17,7 @@ type Backoff interface {
 	Delay(attempt int) time.Duration
 }
 
-// BackoffFunc makes a [Backoff] of a function, for schedules that [Exponential]
+// BackoffFunc turns a function into a [Backoff], for schedules that [Exponential]
 // and [Constant] do not cover. A nil BackoffFunc makes [Do] fail with
 // [ErrInvalid].
 type BackoffFunc func(attempt int) time.Duration
@@ -48,7 +48,8 @@ const (
 // The result never overflows, lies in [0, Max], and never falls as n grows, for
 // every n up to math.MaxInt; an n below 1 counts as 1. The first ceiling is Base
 // exactly, or Max if that is less. With Factor 2 the arithmetic is exact; with
-// any other it is that of float64, cut off to whole nanoseconds.
+// any other it is that of float64, cut off to whole nanoseconds. Max bounds the
+// ceiling, not the draw: waits at the cap stay as spread as all others.
 //
 // A negative Base or Max, or a Factor that is below 1, NaN or infinite, makes
 // [Do] fail with [ErrInvalid]. The type is a plain value and may be shared.

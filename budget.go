@@ -14,8 +14,10 @@ import (
 //
 //	retries ≤ capacity + ratio × successes
 //
-// holds for the calls that share it. First attempts are never charged. A token
-// goes back if the retry that it was taken for is not made.
+// holds for the calls that share it, with the ratio as [NewBudget] rounds it. First
+// attempts are never charged. A token goes back if the retry that it was taken for
+// is not made. Of nested calls that share a Budget, each deposits for its own
+// success.
 //
 // Make one for each dependency, not for each call, and hand it to the calls with
 // [WithBudget]. The bucket counts in whole thousandths of a token, so it cannot
@@ -72,6 +74,9 @@ func (b *Budget) withdraw() bool {
 		}
 	}
 }
+
+// success deposits what a success returns.
+func (b *Budget) success() { b.deposit(b.ratio) }
 
 // deposit adds thousandths of a token, from 0 to capacity, up to the capacity.
 func (b *Budget) deposit(amount int64) {

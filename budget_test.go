@@ -258,7 +258,47 @@ func TestBudgetTokenGoesBackFromARealWait(t *testing.T) {
 	})
 }
 
-// A giver of tokens back must not overfill: the bucket was refilled meanwhile.
+// A ctx may end the goroutine in the wait as well.
+func TestBudgetTokenGoesBackFromAGoexitInCtx(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		budget := retry.NewBudget(1, 0)
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			fn, _ := always(errBoom)
+			_ = retry.Do(exitCtx{context.Background()}, fn, fixed(time.Second), retry.WithBudget(budget))
+			t.Error("Do returned")
+		})
+		wg.Wait()
+		wantTokens(t, budget, 1)
+	})
+}
+
+type exitCtx struct{ context.Context }
+
+func (exitCtx) Done() <-chan struct{} { runtime.Goexit(); return nil }
+
+// Eight calls want all tokens at once, and no token serves two retries.
+func TestBudgetGivesEachTokenOnce(t *testing.T) {
+	const capacity, workers = 200_000, 8
+	budget := retry.NewBudget(capacity, 0)
+	var calls atomic.Int64
+	var wg sync.WaitGroup
+	for range workers {
+		wg.Go(func() {
+			err := retry.Do(context.Background(), func(context.Context) error { calls.Add(1); return errBoom },
+				retry.WithBudget(budget), retry.WithMaxAttempts(retry.Unlimited), retry.WithClock(noSleep{}))
+			if !errors.Is(err, retry.ErrBudget) {
+				t.Errorf("got %v, want ErrBudget", err)
+			}
+		})
+	}
+	wg.Wait()
+	if got, want := calls.Load(), int64(capacity+workers); got != want {
+		t.Errorf("got %d calls of fn, want %d: first attempts, and a retry for each token", got, want)
+	}
+}
+
+// A refund must not overfill a bucket that was refilled meanwhile.
 func TestBudgetRefundIsCapped(t *testing.T) {
 	budget := retry.NewBudget(1, 1)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -302,9 +342,9 @@ func TestBudgetHoldsUnderContention(t *testing.T) {
 	if got := float64(retries.Load()); got > limit {
 		t.Errorf("got %v retries, want at most %v", got, limit)
 	}
-	// Nothing is lost either: unless the bucket overflowed, all is accounted for.
-	if got, least := budget.Tokens(), limit-float64(retries.Load()); got > least+1e-6 {
-		t.Errorf("got %v tokens left, more than the %v that were not spent", got, least)
+	// Nor is anything made of nothing: what is left was not spent.
+	if got, most := budget.Tokens(), limit-float64(retries.Load()); got > most+1e-6 {
+		t.Errorf("got %v tokens left, more than the %v that were not spent", got, most)
 	}
 }
 

@@ -7,7 +7,8 @@ import (
 
 // A Clock is all the time that [Do] knows. [WithClock] injects one, as a test
 // does to run through a schedule without waiting; the default is the system
-// clock, which in a testing/synctest bubble is the bubble's.
+// clock, which in a testing/synctest bubble is the bubble's. (Do waits by that one
+// itself, so there is no Clock of it.)
 //
 // Both methods must be safe for concurrent use if calls that share the Clock run
 // side by side. A panic in them propagates to the caller of Do. Timeouts of

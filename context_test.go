@@ -80,6 +80,20 @@ func TestOverrideReachesNestedCalls(t *testing.T) {
 	wantWaits(t, clock.waits, time.Second, time.Second, time.Minute, time.Second, time.Second)
 }
 
+// A ctx whose Value makes a new Override at each call is overridden once.
+func TestOverrideMadeAnewByValue(t *testing.T) {
+	fn, calls := always(errBoom)
+	err := retry.Do(lazyCtx{t.Context()}, fn, retry.WithMaxAttempts(3))
+	gaveUp(t, err, retry.ErrExhausted, 1)
+	wantCalls(t, calls, 1)
+}
+
+type lazyCtx struct{ context.Context }
+
+func (c lazyCtx) Value(key any) any {
+	return retry.Override(c.Context, retry.WithMaxAttempts(1)).Value(key)
+}
+
 func TestOverrideOfNilContext(t *testing.T) {
 	var none context.Context
 	ctx := retry.Override(none, retry.WithMaxAttempts(1))

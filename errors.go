@@ -53,7 +53,8 @@ func invalid(problem string) error {
 // [Wrap] and [WrapUnary] return. errors.Is and errors.As reach both Err and
 // Reason, Err first; errors.Unwrap gives Err.
 //
-// It holds the last error only, not one for each attempt: hooks see them all.
+// It holds the last error only, not one for each attempt: hooks see them all. With a
+// target that cannot be compared, errors.Is panics where it would on Err alone.
 type Error struct {
 	Attempts int           // calls of fn
 	Waited   time.Duration // the sum of the waits that were slept to their end
@@ -73,7 +74,7 @@ func (e *Error) Error() string {
 	b.WriteString("retry: ")
 	if e.Reason != nil {
 		// A cause of ctx or a Clock's error may have several lines.
-		b.WriteString(strings.ReplaceAll(e.Reason.Error(), "\n", "; "))
+		b.WriteString(oneLine.Replace(e.Reason.Error()))
 	} else {
 		b.WriteString("stopped") // made by hand: Do always gives a reason
 	}
@@ -86,10 +87,25 @@ func (e *Error) Error() string {
 		b.WriteString(" after " + strconv.Itoa(e.Attempts) + " attempts")
 	}
 	if e.Err != nil {
-		b.WriteString(": " + e.Err.Error())
+		b.WriteString(": " + text(e.Err))
 	}
 	return b.String()
 }
+
+// text is err.Error(), or what fmt makes of a nil pointer on which that panics.
+func text(err error) (s string) {
+	defer func() {
+		if value := recover(); value != nil {
+			if !isNil(err) {
+				panic(value)
+			}
+			s = "<nil>"
+		}
+	}()
+	return err.Error()
+}
+
+var oneLine = strings.NewReplacer("\r\n", "; ", "\n", "; ", "\r", "; ")
 
 // Unwrap returns Err.
 func (e *Error) Unwrap() error {

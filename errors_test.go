@@ -37,6 +37,7 @@ func TestErrorText(t *testing.T) {
 		{&retry.Error{}, "retry: stopped before the first attempt"},
 		{nil, "<nil>"},
 		// One line, as far as the last error's own text is.
+		{&retry.Error{Reason: errors.New("a\r\nb\rc\nd")}, "retry: a; b; c; d before the first attempt"},
 		{&retry.Error{Attempts: 1, Err: errors.New("two\nlines"), Reason: errors.Join(errBoom, errOther)},
 			"retry: boom; other after 1 attempt: two\nlines"},
 	} {
@@ -129,6 +130,31 @@ func TestNilErrorPointer(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
+
+// The same slip with a type whose methods panic on nil.
+func TestNilPointerFromFn(t *testing.T) {
+	fn, calls := always((*fs.PathError)(nil))
+	err := retry.Do(t.Context(), fn, retry.WithClock(noSleep{}))
+	gaveUp(t, err, retry.ErrExhausted, 5)
+	wantCalls(t, calls, 5)
+	if got, want := err.Error(), "retry: attempts exhausted after 5 attempts: <nil>"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// Any other panic in an Error method is its author's to see.
+func TestPanicInErrorPropagates(t *testing.T) {
+	defer func() {
+		if p := recover(); p != "no text" {
+			t.Errorf("recovered %v, want the error's own panic", p)
+		}
+	}()
+	_ = (&retry.Error{Attempts: 1, Err: textless{}, Reason: retry.ErrExhausted}).Error()
+}
+
+type textless struct{}
+
+func (textless) Error() string { panic("no text") }
 
 func TestComparingNeverPanics(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())

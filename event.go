@@ -37,36 +37,52 @@ func (e Event) attrs() []slog.Attr {
 	return attrs
 }
 
-// observe calls the hooks of the call: its own, then those that ctx overrides with.
-func (p *policy) observe(ctx context.Context, ev Event, done bool) {
-	p.notify(ctx, p.opts, ev, done)
+// observeRetry calls the OnRetry hooks and the loggers: those of the call, then
+// those that ctx overrides with.
+func (p *policy) observeRetry(ctx context.Context, ev Event) {
+	p.notifyRetry(ctx, p.opts, ev)
 	if p.override != nil {
-		p.notify(ctx, p.override.opts, ev, done)
+		p.notifyRetry(ctx, p.override.opts, ev)
 	}
 }
 
-// notify calls the hooks of opts, and the loggers, in the order given: those for
-// a retry, or those for the end of the call. They are looked up only now, for a
-// list of them, made before the first attempt, would be an allocation that few
-// calls turn out to need. And they are called here, not handed to a callback,
+// notifyRetry calls those in opts, in the order given. They are looked up only now,
+// for a list of them, made before the first attempt, would be an allocation that
+// few calls turn out to need. And they are called here, not handed to a callback,
 // which would send every hook that a caller writes inline to the heap.
-func (p *policy) notify(ctx context.Context, opts []Option, ev Event, done bool) {
+func (p *policy) notifyRetry(ctx context.Context, opts []Option, ev Event) {
 	for _, o := range opts {
 		switch o := o.(type) {
 		case onRetry:
-			if !done {
-				p.guard(ctx, func() { o(ctx, ev) })
-			}
+			p.guard(ctx, func() { o(ctx, ev) })
 		case loggerOption:
-			if !done {
-				p.guard(ctx, func() { o.logger().LogAttrs(ctx, o.level, "retrying", ev.attrs()...) })
-			}
-		case onDone:
-			if done {
-				p.guard(ctx, func() { o(ctx, ev) })
-			}
+			p.guard(ctx, func() {
+				// Asked first, for the attributes are an allocation or two.
+				if l := o.logger(); l.Enabled(ctx, o.level) {
+					l.LogAttrs(ctx, o.level, "retrying", ev.attrs()...)
+				}
+			})
 		case *policy:
-			p.notify(ctx, o.opts, ev, done)
+			p.notifyRetry(ctx, o.opts, ev)
+		}
+	}
+}
+
+// observeDone calls the OnDone hooks, in the same order.
+func (p *policy) observeDone(ctx context.Context, ev Event) {
+	p.notifyDone(ctx, p.opts, ev)
+	if p.override != nil {
+		p.notifyDone(ctx, p.override.opts, ev)
+	}
+}
+
+func (p *policy) notifyDone(ctx context.Context, opts []Option, ev Event) {
+	for _, o := range opts {
+		switch o := o.(type) {
+		case onDone:
+			p.guard(ctx, func() { o(ctx, ev) })
+		case *policy:
+			p.notifyDone(ctx, o.opts, ev)
 		}
 	}
 }

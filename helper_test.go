@@ -85,7 +85,7 @@ func fixed(d time.Duration) retry.Option {
 	return retry.Policy(retry.WithBackoff(retry.Constant(d)), retry.WithJitter(retry.NoJitter))
 }
 
-// give returns the *Error that Do returned, and checks what it says.
+// gaveUp returns the *Error that Do returned, and checks what it says.
 func gaveUp(t *testing.T, err, reason error, attempts int) *retry.Error {
 	t.Helper()
 	e, ok := err.(*retry.Error)

@@ -10,8 +10,8 @@ import (
 // A Jitter draws the wait from its ceiling, using r and no other randomness, so
 // that a seeded [WithSource] repeats the waits. The ceiling is never negative. A
 // negative result counts as 0; one above the ceiling is taken as it is. A Jitter
-// must be safe for concurrent use with distinct or equal r and must not keep r. A
-// panic in it propagates to the caller of [Do].
+// must be safe for concurrent use with distinct or equal r, and must neither keep r
+// nor hand it to [WithSource]. A panic in it propagates to the caller of [Do].
 //
 // Jitter spreads clients that failed at the same moment, so that they do not
 // come back at the same moment: see Brooker, "Exponential Backoff And Jitter",
@@ -20,8 +20,9 @@ type Jitter func(ceiling time.Duration, r *rand.Rand) time.Duration
 
 // FullJitter draws uniformly from [0, ceiling] in whole nanoseconds, both ends
 // possible. It is the default: clients that collide need about as few calls with it
-// as with [EqualJitter], and are sooner done (see examples/herd). A ceiling of 0 or
-// less gives 0. A nil r draws from the runtime's generator.
+// as with [EqualJitter], and are done sooner: 100 of them, in examples/herd, with
+// 875 calls in 4.8s instead of 891 in 6.6s. A ceiling of 0 or less gives 0. A nil r
+// draws from the runtime's generator.
 func FullJitter(ceiling time.Duration, r *rand.Rand) time.Duration {
 	if ceiling <= 0 {
 		return 0
@@ -49,7 +50,7 @@ func uniform(n uint64, r *rand.Rand) (hi uint64) {
 
 // EqualJitter draws uniformly from [ceiling/2, ceiling] in whole nanoseconds,
 // both ends possible, the lower one rounded down. It guarantees half of the
-// ceiling as a pause, and pays for it with time. A ceiling of 0 or less gives 0. A
+// ceiling as a pause, and takes longer for it. A ceiling of 0 or less gives 0. A
 // nil r draws from the runtime's generator.
 func EqualJitter(ceiling time.Duration, r *rand.Rand) time.Duration {
 	half := max(ceiling, 0) / 2
@@ -57,7 +58,7 @@ func EqualJitter(ceiling time.Duration, r *rand.Rand) time.Duration {
 }
 
 // NoJitter returns the ceiling itself, or 0 if that is negative. Clients that
-// fail together then retry together: it belongs into tests, and where a single
+// fail together then retry together: it belongs in tests, and where a single
 // client polls.
 func NoJitter(ceiling time.Duration, _ *rand.Rand) time.Duration {
 	return max(ceiling, 0)

@@ -15,6 +15,8 @@ import (
 // hooks and loggers add up, and a nil Option is ignored. Options are immutable
 // and may be shared by any number of calls, side by side too.
 //
+// Options come from the functions of this package only.
+//
 // An invalid option makes the call fail with [ErrInvalid] before fn is called; a
 // later, valid option does not heal it.
 type Option interface{ option() }
@@ -22,7 +24,7 @@ type Option interface{ option() }
 // Each option is a type of its own, and resolve a type switch that returns its
 // result by value: called through a func or an interface, an option would send
 // the policy, and with it the caller's closures, to the heap. For the same reason
-// an option holds what has methods (a Clock, a Logger, a Rand) behind a func that
+// an option holds what has methods (a Clock, a Logger, a Budget) behind a func that
 // returns it, or as a method value. The constructors are small enough to be
 // inlined, so that an option written inline stays on its caller's stack.
 type (
@@ -49,7 +51,10 @@ type (
 		logger func() *slog.Logger // nil for a nil logger
 		level  slog.Level
 	}
-	budgetOption struct{ budget *Budget }
+	budgetOption struct {
+		budget *Budget // for its validity only
+		get    func() *Budget
+	}
 )
 
 func (maxAttempts) option()    {}
@@ -97,13 +102,15 @@ func WithMaxElapsed(d time.Duration) Option { return maxElapsed(d) }
 
 // WithAttemptTimeout gives each attempt a ctx of its own that ends after d, or
 // when fn returns. fn must obey it. An attempt that times out has failed like any
-// other and is retried. By default attempts get the ctx of [Do] and share its
-// deadline only. A d of 0 or less is [ErrInvalid].
+// other and is retried. It runs by the system clock, whatever [WithClock] says. By
+// default attempts get the ctx of [Do] and share its deadline only. A d of 0 or less
+// is [ErrInvalid].
 func WithAttemptTimeout(d time.Duration) Option { return attemptTimeout(d) }
 
 // WithBackoff sets the policy of delay: the ceiling of the wait after each failed
 // attempt. The default is Exponential{}. A nil b, a nil pointer, a nil
-// [BackoffFunc] and an invalid [Exponential] are [ErrInvalid].
+// [BackoffFunc] and an invalid [Exponential] are [ErrInvalid]. An Exponential behind
+// a pointer must not be changed afterwards.
 func WithBackoff(b Backoff) Option {
 	if b == nil {
 		return backoffOption{}
@@ -117,9 +124,10 @@ func WithJitter(j Jitter) Option { return jitterOption(j) }
 
 // WithSource makes the [Jitter] draw from src: with a seeded source, such as
 // rand.NewPCG(1, 2), the same calls wait the same times. By default it draws from
-// the runtime's generator. Draws from injected sources are serialised, so src and
-// the Option may be shared by calls that run side by side, as long as nobody else
-// uses src meanwhile. A nil src or nil pointer is [ErrInvalid].
+// the runtime's generator. All draws from injected sources share one lock, so src
+// and the Option may be shared by calls that run side by side, as long as nobody
+// else uses src meanwhile. For the same reason src must not call Do. A panic in it
+// propagates to the caller of [Do]. A nil src or nil pointer is [ErrInvalid].
 func WithSource(src rand.Source) Option {
 	if src == nil {
 		return sourceOption{}
@@ -155,7 +163,8 @@ func WithRetryIf(preds ...func(error) bool) Option { return retryIf(preds) }
 // Hooks run in the order given, on the caller's goroutine, and delay the call as
 // long as they take. One that panics is logged at Error with its stack, by the
 // loggers of [WithLogger] or else by slog.Default(), and the call goes on. One
-// that ends ctx ends the call. A nil hook is [ErrInvalid].
+// that ends ctx ends the call, and runtime.Goexit in one ends the goroutine. A nil
+// hook is [ErrInvalid].
 func WithOnRetry(hook func(context.Context, Event)) Option { return onRetry(hook) }
 
 // WithOnDone calls hook once at the end of the call, failed or not, with the ctx
@@ -176,7 +185,9 @@ func WithLogger(l *slog.Logger, level slog.Level) Option {
 
 // WithBudget charges the retries of the call to b; see [Budget]. By default they
 // are free. A nil b, or one made with invalid arguments, is [ErrInvalid].
-func WithBudget(b *Budget) Option { return budgetOption{b} }
+func WithBudget(b *Budget) Option {
+	return budgetOption{b, func() *Budget { return b }}
+}
 
 // A policy is what options come to. By pointer it is an Option itself.
 type policy struct {
@@ -188,13 +199,13 @@ type policy struct {
 	rand           func() *rand.Rand // nil: the runtime's generator
 	clock          func() Clock      // nil: the system clock
 	retryIf        []func(error) bool
-	budget         *Budget
-	observesRetry  bool     // there is a hook or logger for it
-	observesDone   bool     // there is a hook for it
-	timed          bool     // the time at the start of the call matters
-	problem        string   // the first invalid option
-	opts           []Option // whose hooks are called
-	override       *policy  // whose hooks are called after those; nil if there is none
+	budget         func() *Budget // nil: retries are free
+	observesRetry  bool           // there is a hook or logger for it
+	observesDone   bool           // there is a hook for it
+	timed          bool           // the time at the start of the call matters
+	problem        string         // the first invalid option
+	opts           []Option       // whose hooks are called
+	override       *policy        // whose hooks are called after those; nil if there is none
 }
 
 var defaults = policy{
@@ -257,10 +268,12 @@ func resolve(base *policy, opts []Option) (p policy) {
 			p.observesRetry, p.timed = true, true
 			problem = checkNil("WithLogger", o.logger == nil)
 		case budgetOption:
-			p.budget = o.budget
+			p.budget = o.get
 			problem = checkBudget(o.budget)
 		case *policy:
 			p = resolve(&p, o.opts)
+		default: // an Option embedded in a type of somebody else's
+			problem = describe("Option", "of a foreign type", "one of this package's")
 		}
 		if p.problem == "" {
 			p.problem = problem
@@ -269,16 +282,16 @@ func resolve(base *policy, opts []Option) (p policy) {
 	return p
 }
 
-// describe is how an Error names an invalid option. Inlined, it would make room
-// for its strings in the frame of every call.
+// describe is how an Error names an invalid option. Inlined, its copies would
+// double the code of resolve.
 //
 //go:noinline
 func describe(option, value, want string) string {
 	return "option " + option + "(" + value + ") (want " + want + ")"
 }
 
-func checkNil(option string, isNil bool) string {
-	if !isNil {
+func checkNil(option string, absent bool) string {
+	if !absent {
 		return ""
 	}
 	return describe(option, "nil", "a value")

@@ -197,6 +197,43 @@ func TestPolicyKeepsItsOptions(t *testing.T) {
 	gaveUp(t, retry.Do(ctx, fn), retry.ErrExhausted, 4)
 }
 
+// What a call does is settled when it begins, whatever becomes of the slice that
+// its options came in.
+func TestOptionsOfACallAreReadOnce(t *testing.T) {
+	common := append(make([]retry.Option, 0, 4), retry.WithClock(noSleep{}))
+	calls := 0
+	err := retry.Do(t.Context(), func(ctx context.Context) error {
+		calls++
+		fn, _ := script()
+		if err := retry.Do(ctx, fn, append(common, retry.WithMaxAttempts(1))...); err != nil {
+			t.Error(err)
+		}
+		return errBoom
+	}, append(common, retry.WithMaxAttempts(5))...)
+	gaveUp(t, err, retry.ErrExhausted, 5)
+	wantCalls(t, &calls, 5)
+
+	budget := retry.NewBudget(1, 0)
+	opts := []retry.Option{retry.WithMaxAttempts(2), retry.WithClock(noSleep{}), retry.WithBudget(budget)}
+	err = retry.Do(t.Context(), func(context.Context) error {
+		opts[0] = retry.WithMaxAttempts(0)
+		return errBoom
+	}, opts...)
+	gaveUp(t, err, retry.ErrExhausted, 2)
+	wantTokens(t, budget, 0)
+}
+
+// An Option embedded in a foreign type is none of this package's.
+func TestForeignOption(t *testing.T) {
+	fn, calls := script()
+	err := retry.Do(t.Context(), fn, struct{ retry.Option }{retry.WithMaxAttempts(1)})
+	gaveUp(t, err, retry.ErrInvalid, 0)
+	if want := "retry: invalid option Option(of a foreign type) (want one of this package's) before the first attempt"; err.Error() != want {
+		t.Errorf("got %q, want %q", err, want)
+	}
+	wantCalls(t, calls, 0)
+}
+
 // The first invalid option is named, and an Override's only after the call's own.
 func TestFirstInvalidOptionIsNamed(t *testing.T) {
 	fn, _ := script()

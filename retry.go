@@ -6,7 +6,7 @@
 //	})
 //
 // [DoValue] is the same for a function that returns a value; [Wrap] and
-// [WrapUnary] make a function that retries of one that does not.
+// [WrapUnary] turn a function into one that retries.
 //
 // # Defaults
 //
@@ -59,15 +59,16 @@ import (
 // returns an [*Error] whose Reason is the first that applies of
 //
 //  1. an option or argument is invalid, before fn is called: [ErrInvalid]
-//  2. ctx is done, before an attempt, after it or during a wait: what matches both
-//     ctx.Err() and context.Cause(ctx)
+//  2. ctx is done, before an attempt or after it: what matches both ctx.Err() and
+//     context.Cause(ctx)
 //  3. the error is not to be retried, see [WithRetryIf]: [ErrNotRetryable]
 //  4. that was the last attempt, see [WithMaxAttempts]: [ErrExhausted]
 //  5. the next attempt would come too late for [WithMaxElapsed]: [ErrMaxElapsed]
 //  6. it would come at ctx's deadline or later: context.DeadlineExceeded, at once
 //     and without the pointless wait
 //  7. the shared [WithBudget] has no token left: [ErrBudget]
-//  8. the Sleep of an injected [Clock] fails: its error
+//  8. ctx ends in a hook or during the wait: as 2
+//  9. the Sleep of an injected [Clock] fails: its error
 //
 // fn is called on the caller's goroutine; Do starts none. A panic or
 // runtime.Goexit in fn goes through Do and leaves nothing behind. fn gets ctx or
@@ -80,24 +81,35 @@ func Do(ctx context.Context, fn func(context.Context) error, opts ...Option) err
 	if fn == nil {
 		return invalid("argument: nil fn")
 	}
-	var c call
+	p := prepared(opts)
+	if p == nil {
+		return doInline(ctx, fn, opts)
+	}
+	s := scopeOf(ctx)
+	if s.override != nil && p.override == nil {
+		return doOverridden(ctx, fn, p, s.override)
+	}
+	if p.problem != "" {
+		return invalid(p.problem)
+	}
+	c := call{scope: s}
+	if p.timed {
+		// Only there: the clock costs more than all the rest of a call whose
+		// first attempt succeeds.
+		c.start = p.now()
+	}
+	if p.budget != nil {
+		defer c.giveBack(p) // a hook may Goexit, and a Clock panic
+	}
 	for {
-		var done bool
-		var err error
-		if p := prepared(opts); p != nil {
-			done, err = c.attempt(ctx, fn, p)
-		} else {
-			done, err = c.attemptInline(ctx, fn, opts)
-		}
-		if done {
+		if done, err := c.attempt(ctx, fn, p); done {
 			return err
 		}
 		if c.wait == 0 || ctx.Err() != nil {
 			continue
 		}
 		// A call may wait for long, and there may be very many. So it waits
-		// here, with only what is needed afterwards on its stack, and with one
-		// timer for all waits.
+		// here, with little on its stack, and with one timer for all waits.
 		if c.timer == nil {
 			c.timer = time.NewTimer(c.wait)
 		} else {
@@ -110,6 +122,33 @@ func Do(ctx context.Context, fn func(context.Context) error, opts ...Option) err
 			c.timer.Stop()
 		}
 	}
+}
+
+// prepared returns what a Policy has resolved already, or nil if opts are not one.
+func prepared(opts []Option) *policy {
+	if len(opts) == 0 {
+		return &defaults
+	}
+	if p, ok := opts[0].(*policy); ok && len(opts) == 1 {
+		return p
+	}
+	return nil
+}
+
+// doInline is Do with options that no Policy has resolved. It is apart, like
+// doOverridden, so that only the calls which need a policy of their own have it on
+// their stack.
+func doInline(ctx context.Context, fn func(context.Context) error, opts []Option) error {
+	p := resolve(&defaults, opts)
+	p.opts = opts
+	return Do(ctx, fn, &p)
+}
+
+// doOverridden is Do with p and what ctx overrides of it.
+func doOverridden(ctx context.Context, fn func(context.Context) error, p *policy, override *policy) error {
+	o := resolve(p, override.opts)
+	o.override = override
+	return Do(ctx, fn, &o)
 }
 
 // DoValue is like [Do] for an fn that returns a value. It returns the value of
@@ -151,67 +190,28 @@ func WrapUnary[In, Out any](fn func(context.Context, In) (Out, error), opts ...O
 // A call is what one call of Do has to keep from one attempt to the next.
 type call struct {
 	attempts int
+	scope    scope         // of the ctx that Do was given
 	err      error         // of the last attempt
-	wait     time.Duration // to be slept before the next attempt
+	wait     time.Duration // before the next attempt, as far as it is still to be slept
 	waited   time.Duration
 	start    time.Time // zero unless policy.timed
 	timer    *time.Timer
-}
-
-// prepared returns what a Policy has resolved already, or nil if opts are not one.
-func prepared(opts []Option) *policy {
-	if len(opts) == 0 {
-		return &defaults
-	}
-	if p, ok := opts[0].(*policy); ok && len(opts) == 1 {
-		return p
-	}
-	return nil
-}
-
-// attemptInline is attempt with options that no Policy has resolved. What they come
-// to is found anew for each attempt: so a call that waits does not have it on its
-// stack.
-func (c *call) attemptInline(ctx context.Context, fn func(context.Context) error, opts []Option) (done bool, err error) {
-	p := resolve(&defaults, opts)
-	p.opts = opts
-	return c.attempt(ctx, fn, &p)
-}
-
-// attemptOverridden is attempt with what ctx overrides.
-func (c *call) attemptOverridden(ctx context.Context, fn func(context.Context) error, p *policy, override *policy) (done bool, err error) {
-	o := resolve(p, override.opts)
-	o.override = override
-	return c.attempt(ctx, fn, &o)
+	lent     bool // a token of the budget, to a retry that is not made yet
 }
 
 // attempt calls fn and decides what follows. The call is done then, with err as its
 // result, or is to wait for c.wait.
 func (c *call) attempt(ctx context.Context, fn func(context.Context) error, p *policy) (done bool, err error) {
-	s := scopeOf(ctx)
-	if s.override != p.override {
-		return c.attemptOverridden(ctx, fn, p, s.override)
-	}
-	if p.problem != "" {
-		return true, invalid(p.problem)
-	}
-	// Read only where it is needed: the clock costs more than all the rest of
-	// a call whose first attempt succeeds.
-	if p.timed && c.attempts == 0 {
-		c.start = p.now()
-	}
 	// A cancellation beats a timer that is ready as well.
 	if err := ctx.Err(); err != nil {
-		if c.attempts > 0 && p.budget != nil {
-			p.budget.deposit(token) // which next took for this attempt
-		}
 		return true, c.fail(ctx, p, ended(ctx, err))
 	}
 	attemptCtx := ctx
-	if c.attempts+s.previous > 0 {
-		attemptCtx = &scopeCtx{ctx, scope{s.override, c.attempts}}
+	if c.attempts+c.scope.previous > 0 {
+		attemptCtx = &scopeCtx{ctx, scope{c.scope.override, c.attempts}}
 	}
 	c.attempts++
+	c.lent = false
 	if p.attemptTimeout > 0 {
 		err = attemptWithin(p.attemptTimeout, attemptCtx, fn)
 	} else {
@@ -219,10 +219,10 @@ func (c *call) attempt(ctx context.Context, fn func(context.Context) error, p *p
 	}
 	if err == nil {
 		if p.budget != nil {
-			p.budget.deposit(p.budget.ratio)
+			p.budget().success()
 		}
 		if p.observesDone {
-			p.observe(ctx, c.event(p, nil), true)
+			p.observeDone(ctx, c.event(p, nil))
 		}
 		return true, nil
 	}
@@ -235,10 +235,19 @@ func (c *call) attempt(ctx context.Context, fn func(context.Context) error, p *p
 
 // fail ends the call for reason.
 func (c *call) fail(ctx context.Context, p *policy, reason error) error {
+	c.giveBack(p)
 	if p.observesDone {
-		p.observe(ctx, c.event(p, reason), true)
+		p.observeDone(ctx, c.event(p, reason))
 	}
 	return &Error{Attempts: c.attempts, Waited: c.waited, Err: c.err, Reason: reason}
+}
+
+// giveBack returns the token that was lent to a retry, if that is not made.
+func (c *call) giveBack(p *policy) {
+	if c.lent {
+		c.lent = false
+		p.budget().deposit(token)
+	}
 }
 
 // event is what OnDone hooks get.
@@ -255,22 +264,21 @@ func attemptWithin(d time.Duration, ctx context.Context, fn func(context.Context
 }
 
 // next decides what follows an attempt that failed with err. It returns nil if
-// that is another attempt, after c.wait, or else the reason why not. If there is a
-// budget, it has then lent a token to that attempt. The order of the checks is
-// part of what Do promises.
+// that is another attempt, after c.wait, or else the reason why not. The order of
+// the checks is part of what Do promises.
 func (c *call) next(ctx context.Context, err error, p *policy) error {
 	if err := ctx.Err(); err != nil {
 		return ended(ctx, err)
 	}
-	var advice advice
-	advice.read(err)
-	if !p.retryable(err, advice) {
+	var said advice
+	said.read(err)
+	if !p.retryable(err, said) {
 		return ErrNotRetryable
 	}
 	if c.attempts >= p.maxAttempts {
 		return ErrExhausted
 	}
-	c.wait = add(p.draw(c.attempts), advice.pushback)
+	c.wait = add(p.draw(c.attempts), said.pushback)
 
 	var elapsed time.Duration
 	deadline, hasDeadline := ctx.Deadline()
@@ -285,59 +293,43 @@ func (c *call) next(ctx context.Context, err error, p *policy) error {
 			return context.DeadlineExceeded
 		}
 	}
-	if p.budget != nil && !p.budget.withdraw() {
-		return ErrBudget
-	}
-	if p.observesRetry || p.clock != nil {
-		return c.pause(ctx, p, elapsed)
-	}
-	return nil
-}
-
-// pause announces the wait to the hooks, and sleeps it if the Clock is an injected
-// one. It gives the token back if no attempt follows.
-func (c *call) pause(ctx context.Context, p *policy, elapsed time.Duration) error {
-	paused := false
 	if p.budget != nil {
-		// Deferred, for a hook may Goexit and a Clock panic.
-		defer func() {
-			if !paused {
-				p.budget.deposit(token)
-			}
-		}()
+		if !p.budget().withdraw() {
+			return ErrBudget
+		}
+		c.lent = true
 	}
 	// What ran since the last look at ctx, a Backoff or a predicate, may have
 	// ended it; no hook is to announce a wait that will not be.
 	if p.observesRetry && ctx.Err() == nil {
-		p.observe(ctx, Event{Attempt: c.attempts, Err: c.err, Wait: c.wait, Waited: c.waited, Elapsed: elapsed}, false)
+		p.observeRetry(ctx, Event{Attempt: c.attempts, Err: c.err, Wait: c.wait, Waited: c.waited, Elapsed: elapsed})
 	}
-	if err := ctx.Err(); err != nil {
-		return ended(ctx, err)
+	if p.clock != nil && ctx.Err() == nil {
+		return c.sleep(ctx, p.clock())
 	}
-	if p.clock != nil {
-		slept := p.clock().Sleep(ctx, c.wait)
-		if slept == nil {
-			c.waited = add(c.waited, c.wait)
-		}
-		if err := ctx.Err(); err != nil {
-			return ended(ctx, err)
-		}
-		if slept != nil {
-			return slept
-		}
-		c.wait = 0 // nothing is left of it
+	return nil
+}
+
+// sleep sleeps c.wait by an injected Clock, so that nothing is left of it for Do to
+// wait by the system's.
+func (c *call) sleep(ctx context.Context, clock Clock) error {
+	err := clock.Sleep(ctx, c.wait)
+	if err == nil {
+		c.waited = add(c.waited, c.wait)
+	} else if ctx.Err() == nil {
+		return err
 	}
-	paused = true
+	c.wait = 0
 	return nil
 }
 
 // retryable is the filter.
-func (p *policy) retryable(err error, a advice) bool {
-	if a.permanent {
+func (p *policy) retryable(err error, said advice) bool {
+	if said.permanent {
 		return false
 	}
 	if p.retryIf == nil {
-		return !a.final
+		return !said.final
 	}
 	for _, pred := range p.retryIf {
 		if pred(err) {

@@ -347,10 +347,10 @@ func TestSuccessCountsThoughContextEnded(t *testing.T) {
 // The order of the checks: of all the reasons that hold, the first one counts.
 func TestOrderOfReasons(t *testing.T) {
 	type state struct {
-		ctx    context.Context
-		cancel func()
-		err    error
-		opts   []retry.Option
+		ctx     context.Context
+		cancels bool // fn does
+		err     error
+		opts    []retry.Option
 	}
 	// From the last check to the first: each test has all later reasons too.
 	conditions := []struct {
@@ -362,20 +362,18 @@ func TestOrderOfReasons(t *testing.T) {
 		{retry.ErrMaxElapsed, func(s *state) { s.opts = append(s.opts, retry.WithMaxElapsed(1)) }},
 		{retry.ErrExhausted, func(s *state) { s.opts = append(s.opts, retry.WithMaxAttempts(1)) }},
 		{retry.ErrNotRetryable, func(s *state) { s.err = retry.Permanent(s.err) }},
-		{context.Canceled, func(s *state) { s.cancel() }},
+		{context.Canceled, func(s *state) { s.cancels = true }},
 	}
 	for n := range conditions {
 		ctx, cancel := context.WithCancel(t.Context())
 		clock := newFakeClock()
-		s := &state{ctx: ctx, cancel: func() {}, err: errBoom, opts: []retry.Option{retry.WithClock(clock), fixed(1),
+		s := &state{ctx: ctx, err: errBoom, opts: []retry.Option{retry.WithClock(clock), fixed(1),
 			retry.WithOnRetry(func(context.Context, retry.Event) { t.Error("OnRetry was called") })}}
-		canceled := false
-		s.cancel = func() { canceled = true }
 		for _, condition := range conditions[:n+1] {
 			condition.add(s)
 		}
 		err := retry.Do(s.ctx, func(context.Context) error {
-			if canceled {
+			if s.cancels {
 				cancel()
 			}
 			return s.err

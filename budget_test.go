@@ -112,6 +112,18 @@ func TestBudgetDeposits(t *testing.T) {
 	wantTokens(t, budget, 2) // capped
 }
 
+// The deposit comes before the OnDone hooks.
+func TestBudgetDepositIsSeenInOnDone(t *testing.T) {
+	budget := retry.NewBudget(2, 0.5)
+	spend(t, budget, 2)
+	fn, _ := script()
+	err := retry.Do(t.Context(), fn, retry.WithBudget(budget),
+		retry.WithOnDone(func(context.Context, retry.Event) { wantTokens(t, budget, 0.5) }))
+	if err != nil {
+		t.Error(err)
+	}
+}
+
 func TestBudgetRatioIsRoundedToThousandths(t *testing.T) {
 	for _, test := range []struct{ ratio, want float64 }{
 		{0.0004, 0}, {0.0005, 0.001}, {0.0014, 0.001}, {0.3333, 0.333}, {1, 1}, {1.9996, 2}, {2, 2},

@@ -182,6 +182,21 @@ func TestComparingNeverPanics(t *testing.T) {
 	}
 }
 
+// A cause may match what cannot be compared, by a method of its own.
+func TestCauseWithAnIsMethod(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(matchesAll{})
+	fn, _ := script()
+	if err := retry.Do(ctx, fn); !errors.Is(err, uncomparable{"x"}) {
+		t.Errorf("%v does not match what its cause does", err)
+	}
+}
+
+type matchesAll struct{}
+
+func (matchesAll) Error() string { return "matches all" }
+func (matchesAll) Is(error) bool { return true }
+
 func TestLastErrorComesBackAsItWas(t *testing.T) {
 	for _, marked := range []error{
 		errBoom,

@@ -84,7 +84,7 @@ func TestHooksRunInOrder(t *testing.T) {
 		return func(context.Context, retry.Event) { got = append(got, name) }
 	}
 	logger := func(name string) *slog.Logger {
-		return slog.New(hookHandler{slog.DiscardHandler, func(slog.Record) { got = append(got, name) }})
+		return slog.New(ctxHandler{slog.DiscardHandler, func(context.Context, slog.Record) { got = append(got, name) }})
 	}
 	ctx := retry.Override(t.Context(), retry.WithOnRetry(hook("outer override")), retry.WithOnDone(hook("done, outer override")))
 	ctx = retry.Override(ctx, retry.WithOnRetry(hook("inner override")))
@@ -109,18 +109,6 @@ func TestHooksRunInOrder(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
-}
-
-// A hookHandler calls a func for each record.
-type hookHandler struct {
-	slog.Handler
-	hook func(slog.Record)
-}
-
-func (hookHandler) Enabled(context.Context, slog.Level) bool { return true }
-func (h hookHandler) Handle(_ context.Context, r slog.Record) error {
-	h.hook(r)
-	return nil
 }
 
 // textLogger returns a logger without times, and what it wrote.
@@ -153,6 +141,35 @@ func TestLogger(t *testing.T) {
 	if got := out3.String(); got != "" {
 		t.Errorf("a logger for errors has %s", got)
 	}
+}
+
+// A handler gets the ctx of Do, with the values that it may be after.
+func TestLoggerGetsTheContext(t *testing.T) {
+	type key struct{}
+	ctx := context.WithValue(t.Context(), key{}, "trace")
+	var got []string
+	handler := ctxHandler{slog.DiscardHandler, func(ctx context.Context, r slog.Record) {
+		value, _ := ctx.Value(key{}).(string)
+		got = append(got, r.Message+" "+value)
+	}}
+	fn, _ := script(errBoom)
+	err := retry.Do(ctx, fn, retry.WithClock(noSleep{}), retry.WithLogger(slog.New(handler), slog.LevelInfo),
+		retry.WithOnRetry(func(context.Context, retry.Event) { panic("hook broke") }))
+	if want := []string{"retrying trace", "retry: a hook panicked trace"}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("got %v, %q, want %q", err, got, want)
+	}
+}
+
+// A ctxHandler calls a func for each record, with its ctx.
+type ctxHandler struct {
+	slog.Handler
+	hook func(context.Context, slog.Record)
+}
+
+func (ctxHandler) Enabled(context.Context, slog.Level) bool { return true }
+func (h ctxHandler) Handle(ctx context.Context, r slog.Record) error {
+	h.hook(ctx, r)
+	return nil
 }
 
 func TestEventLogValue(t *testing.T) {
@@ -227,7 +244,7 @@ func TestHookPanicsWithoutLogger(t *testing.T) {
 // A logger that panics is a hook like any other, even when it is told of a panic.
 func TestLoggerPanics(t *testing.T) {
 	out := withDefaultLogger(t)
-	broken := slog.New(hookHandler{slog.DiscardHandler, func(slog.Record) { panic("logger broke") }})
+	broken := slog.New(ctxHandler{slog.DiscardHandler, func(context.Context, slog.Record) { panic("logger broke") }})
 	fn, calls := script(errBoom)
 	err := retry.Do(t.Context(), fn, retry.WithClock(noSleep{}), retry.WithLogger(broken, slog.LevelInfo))
 	if err != nil {

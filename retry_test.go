@@ -208,12 +208,13 @@ func doneCtxs(t *testing.T) map[string]struct {
 		ctx     context.Context
 		matches []error
 	}{
-		"canceled":               {canceled, []error{context.Canceled}},
-		"canceled with a cause":  {caused, []error{context.Canceled, errCause}},
-		"expired":                {expired, []error{context.DeadlineExceeded}},
-		"expired with a cause":   {expiredCause, []error{context.DeadlineExceeded, errCause}},
-		"child of a canceled":    {child, []error{context.Canceled, errCause}},
-		"not of package context": {customCtx{t.Context(), uncomparable{"custom"}}, []error{}},
+		"canceled":                  {canceled, []error{context.Canceled}},
+		"canceled with a cause":     {caused, []error{context.Canceled, errCause}},
+		"expired":                   {expired, []error{context.DeadlineExceeded}},
+		"expired with a cause":      {expiredCause, []error{context.DeadlineExceeded, errCause}},
+		"child of a canceled":       {child, []error{context.Canceled, errCause}},
+		"not of package context":    {customCtx{t.Context(), uncomparable{"custom"}}, []error{}},
+		"not of it, and comparable": {customCtx{t.Context(), uncomparableField{[]int{1}}}, []error{}},
 	}
 }
 

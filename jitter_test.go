@@ -81,6 +81,43 @@ func TestJitterAtTheLargestCeiling(t *testing.T) {
 	}
 }
 
+// Without rejection some values would be a little more likely than others. Of three,
+// the draw is the high word of 3x, rejected where the low word is below 2^64 mod 3.
+func TestJitterRejectsExactly(t *testing.T) {
+	const third = 0xAAAAAAAAAAAAAAAB // 3x is 2<<64 + 1
+	for _, test := range []struct {
+		draws []uint64
+		want  time.Duration
+	}{
+		{[]uint64{third, 5}, 2},    // a low word of 1 is just not rejected
+		{[]uint64{0, third, 5}, 2}, // one of 0 is
+		{[]uint64{5, third}, 0},
+	} {
+		src := listSource(test.draws)
+		if got := retry.FullJitter(2, rand.New(&src)); got != test.want {
+			t.Errorf("draws %x: got %d, want %d", test.draws, got, test.want)
+		}
+	}
+}
+
+// A ceiling of 0 leaves the Source, and so the waits that follow, alone.
+func TestJitterOfZeroDrawsNothing(t *testing.T) {
+	r := rand.New(panicSource{})
+	for name, jitter := range map[string]retry.Jitter{"full": retry.FullJitter, "equal": retry.EqualJitter, "none": retry.NoJitter} {
+		if got := jitter(0, r); got != 0 {
+			t.Errorf("%s jitter of 0 is %d", name, got)
+		}
+	}
+}
+
+type listSource []uint64
+
+func (s *listSource) Uint64() uint64 {
+	x := (*s)[0]
+	*s = (*s)[1:]
+	return x
+}
+
 type constSource uint64
 
 func (s constSource) Uint64() uint64 { return uint64(s) }

@@ -117,6 +117,11 @@ func TestParseRetryAfterTwoDigitYears(t *testing.T) {
 			t.Errorf("%q in %d: got %v, want year %d", test.value, test.now.Year(), then, test.year)
 		}
 	}
+	// The year is that of GMT, wherever now is.
+	newYear := time.Date(2026, 12, 31, 20, 0, 0, 0, time.FixedZone("", -5*3600)) // 01:00 GMT
+	if got, ok := retry.ParseRetryAfter("Friday, 01-Jan-77 00:30:00 GMT", newYear); !ok || got == 0 {
+		t.Errorf("1 January 2077 is %v, %v ahead of 2027", got, ok)
+	}
 	// 2100 has no 29 February.
 	if got, ok := retry.ParseRetryAfter("Monday, 29-Feb-00 12:00:00 GMT", at(2060)); ok {
 		t.Errorf("29 February 2100 is %v ahead", got)

@@ -6,28 +6,27 @@ import (
 	"time"
 )
 
-// A Backoff says how long to wait before a retry, before jitter is applied:
-// Delay returns the ceiling of the wait that follows failed attempt n, with n
-// counted from 1. A negative Delay counts as 0.
+// A Backoff limits the wait before a retry. Delay returns the ceiling of the wait
+// after failed attempt n, counted from 1 and from 1 again after a [Restart]; the
+// [Jitter] draws the wait from it. A negative result counts as 0.
 //
-// Delay must depend on nothing but attempt, keep no state between calls, and be
-// safe for concurrent use: one Backoff serves every call that names it. A panic
-// in Delay propagates to the caller of [Do].
+// Delay must depend only on attempt and be safe for concurrent use, because a
+// Backoff is shared by all calls that use it.
 type Backoff interface {
 	Delay(attempt int) time.Duration
 }
 
-// BackoffFunc turns a function into a [Backoff], for schedules that [Exponential]
-// and [Constant] do not cover. A nil BackoffFunc makes [Do] fail with
-// [ErrInvalid].
+// BackoffFunc is an adapter that makes a function a [Backoff], for schedules that
+// [Exponential] and [Constant] cannot express, such as a list of delays. Passing a
+// nil BackoffFunc to [WithBackoff] is [ErrInvalid].
 type BackoffFunc func(attempt int) time.Duration
 
 // Delay returns f(attempt).
 func (f BackoffFunc) Delay(attempt int) time.Duration { return f(attempt) }
 
 // Constant returns a [Backoff] whose ceiling is d after every attempt. With the
-// default jitter the waits are still random, between 0 and d; add
-// WithJitter(NoJitter) for a fixed pause. A d below 0 counts as 0.
+// default jitter, the waits are still random, between 0 and d; for a fixed wait, add
+// WithJitter(NoJitter). Constant(0) retries without waiting. A negative d counts as 0.
 func Constant(d time.Duration) Backoff { return constant(d) }
 
 type constant time.Duration
@@ -41,18 +40,19 @@ const (
 	defaultFactor = 2
 )
 
-// Exponential is the [Backoff] min(Max, Base × Factor^(n-1)) for failed attempt
-// n. The zero value is the default of [Do]: ceilings of 250ms, 500ms, 1s, 2s,
-// 4s, and 8s from there on.
+// Exponential is the [Backoff] min(Max, Base × Factor^(n-1)) for failed attempt n.
+// The zero value is the default of [Do]: ceilings of 250ms, 500ms, 1s, 2s, 4s, and
+// then 8s.
 //
-// The result never overflows, lies in [0, Max], and never falls as n grows, for
-// every n up to math.MaxInt; an n below 1 counts as 1. The first ceiling is Base
-// exactly, or Max if that is less. With Factor 2 the arithmetic is exact; with
-// any other it is that of float64, cut off to whole nanoseconds. Max bounds the
-// ceiling, not the draw: waits at the cap stay as spread as all others.
+// The first ceiling is Base, or Max if that is less. The result lies between 0 and
+// Max and never falls as n grows; it does not overflow. If n is less than 1, it
+// counts as 1. The cap applies before the jitter, so waits remain random once it is
+// reached. With a Factor of 2 the arithmetic is exact; with any other it is that of
+// float64, truncated to whole nanoseconds.
 //
-// A negative Base or Max, or a Factor that is below 1, NaN or infinite, makes
-// [Do] fail with [ErrInvalid]. The type is a plain value and may be shared.
+// Because a zero field means its default, write Constant(0) for no wait and
+// Max: math.MaxInt64 for no cap. A negative Base or Max, or a Factor that is less
+// than 1, NaN, or infinite, is [ErrInvalid].
 type Exponential struct {
 	Base   time.Duration // ceiling after the first attempt; zero means 250ms
 	Max    time.Duration // upper bound of every ceiling; zero means 8s
@@ -62,8 +62,7 @@ type Exponential struct {
 // Delay returns the ceiling of the wait after failed attempt n, from 1.
 func (e Exponential) Delay(attempt int) time.Duration {
 	e = e.withDefaults()
-	// Do refuses the values that are clamped here. A direct call, or one from
-	// a Backoff built on this one, gets a harmless ceiling instead of garbage.
+	// Do rejects the values that are clamped here, but Delay can be called without Do.
 	base, limit := max(e.Base, 0), max(e.Max, 0)
 	doublings := max(attempt, 1) - 1
 	switch {
@@ -82,10 +81,9 @@ func (e Exponential) Delay(attempt int) time.Duration {
 	return time.Duration(d)
 }
 
-// power returns f^n for f > 1 and n ≥ 0. Unlike math.Pow it never falls as n
-// grows, however close f is to 1: by induction over the bits of n, a product of
-// rounded factors is monotone in its lower bits, and square is kept at no less
-// than all lower bits together can give.
+// power returns f^n for f > 1 and n ≥ 0. Unlike that of math.Pow, its result never
+// falls as n grows, because square is kept at no less than the product of all lower
+// powers.
 func power(f float64, n int) float64 {
 	result, lower, square := 1.0, 1.0, f
 	for ; n > 0; n >>= 1 {
@@ -111,15 +109,34 @@ func (e Exponential) withDefaults() Exponential {
 	return e
 }
 
-// invalid returns the first invalid field and what is wanted of it, or "".
-func (e Exponential) invalid() (field, want string) {
+// invalidBackoff returns an invalid option if b is invalid, else nil.
+func invalidBackoff(b Backoff) *policy {
+	var e Exponential
+	switch b := b.(type) {
+	case nil:
+		return invalidOption("WithBackoff(nil): must not be nil")
+	case BackoffFunc:
+		if b == nil {
+			return invalidOption("WithBackoff(BackoffFunc(nil)): must not be nil")
+		}
+		return nil
+	case *Exponential:
+		if b == nil {
+			return invalidOption("WithBackoff(nil): must not be nil")
+		}
+		e = *b
+	case Exponential:
+		e = b
+	default:
+		return nil
+	}
 	switch e = e.withDefaults(); {
 	case e.Base < 0:
-		return "Base: " + e.Base.String(), "0 or more"
+		return invalidOption("WithBackoff(Exponential{Base: " + e.Base.String() + "}): must not be negative")
 	case e.Max < 0:
-		return "Max: " + e.Max.String(), "0 or more"
+		return invalidOption("WithBackoff(Exponential{Max: " + e.Max.String() + "}): must not be negative")
 	case !(e.Factor >= 1) || math.IsInf(e.Factor, 1):
-		return "Factor: " + strconv.FormatFloat(e.Factor, 'g', -1, 64), "a number of 1 or more"
+		return invalidOption("WithBackoff(Exponential{Factor: " + strconv.FormatFloat(e.Factor, 'g', -1, 64) + "}): must be a finite number of at least 1")
 	}
-	return "", ""
+	return nil
 }

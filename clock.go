@@ -5,23 +5,20 @@ import (
 	"time"
 )
 
-// A Clock is all the time that [Do] knows. [WithClock] injects one, as a test
-// does to run through a schedule without waiting; the default is the system
-// clock, which in a testing/synctest bubble is the bubble's. (Do waits by that one
-// itself, so there is no Clock of it.)
+// A Clock tells [Do] the time and sleeps for it. The default is the system clock,
+// which inside a testing/synctest bubble is the bubble's. [WithClock] replaces it; for
+// tests, see package retrytest. The timeouts of [WithAttemptTimeout] are those of
+// contexts and always use the system clock.
 //
-// Both methods must be safe for concurrent use if calls that share the Clock run
-// side by side. A panic in them propagates to the caller of Do. Timeouts of
-// single attempts ([WithAttemptTimeout]) are contexts and stay with the system
-// clock.
+// The methods must be safe for concurrent use if calls share the Clock.
 type Clock interface {
-	// Now returns the current time. Only differences between its results, and
-	// their distance to ctx's deadline, matter.
+	// Now returns the current time. It is compared with earlier results and with
+	// the deadline of ctx.
 	Now() time.Time
 
-	// Sleep returns nil after d, which is never negative, or ctx's error as
-	// soon as ctx ends. It is called for a d of 0, too. Do believes it: a nil
-	// that comes early makes the retry come early. Any other error ends the
-	// call and becomes its [Error].Reason.
+	// Sleep returns nil after d, or ctx's error as soon as ctx is done. It is also
+	// called for a d of 0, and never for a negative d. Do does not check how long
+	// Sleep took. If Sleep returns an error although ctx is not done, the call ends
+	// with that error as Error.Reason.
 	Sleep(ctx context.Context, d time.Duration) error
 }

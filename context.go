@@ -2,35 +2,47 @@ package retry
 
 import "context"
 
-// Override returns a ctx in which every call of [Do] and its like applies opts
-// after its own options, so that they win; hooks add up. It reaches calls that
-// one cannot parameterise, across any number of functions in between:
+// Override returns a context in which every call of [Do], [DoValue], and wrapped
+// functions applies opts after its own options, so that they take precedence. Hooks and
+// loggers are added to those of the call and run after them; error maps are added and
+// run before those of the call. Override is for code that does not accept options:
 //
 //	// A test makes the code under test retry without waiting.
-//	ctx = retry.Override(ctx, retry.WithClock(fake), retry.WithSource(seeded))
+//	ctx = retry.Override(ctx, retry.WithClock(clock), retry.WithSource(source))
 //
-//	// A service retries at one layer only.
+//	// A service retries at one layer only, and not in what fn calls.
 //	ctx = retry.Override(ctx, retry.WithMaxAttempts(1))
 //
-// Nested overrides apply from the outermost in. An invalid option makes the calls
-// fail with [ErrInvalid]. With a nil ctx the result is nil.
+// Nested overrides apply in order, the outermost first. An invalid option makes the
+// calls return [ErrInvalid]. If ctx is nil, so is the result.
+//
+// Override reaches every call whose context derives from the result, including those of
+// background loops. In production, use it where one layer decides for those below it, as
+// in the second example, and start background loops from a context of their own. A hook
+// in opts must not call Do with the context that it gets: that call has the same hook.
 func Override(ctx context.Context, opts ...Option) context.Context {
 	if ctx == nil {
 		return nil
 	}
 	outer := scopeOf(ctx)
-	override := newPolicy(opts)
 	if outer.override != nil {
-		override = newPolicy([]Option{outer.override, override})
+		opts = append([]Option{outer.override}, opts...)
 	}
-	return &scopeCtx{ctx, scope{override, outer.previous}}
+	return &scopeCtx{ctx, scope{Policy(opts...).(*policy), outer.previous}}
 }
 
-// PreviousAttempts returns, inside fn, the number of attempts that [Do] made
-// before this one: 0 in the first attempt, and outside of any. It speaks of the
-// innermost Do whose ctx this is or comes from. Sent along with a request, as gRPC
-// does with grpc-previous-rpc-attempts (gRPC A6), it tells a server how much of
-// its load is retries. For a nil ctx it is 0.
+// PreviousAttempts returns, inside fn, the number of attempts before this one: 0 in the
+// first attempt, 1 in the first retry. After an attempt whose error was marked with
+// [Restart], it counts from that attempt, so that it returns 1 in the next. Outside fn
+// and for a nil ctx it returns 0. If calls are nested, it refers to the innermost.
+//
+// It is the value that gRPC sends as grpc-previous-rpc-attempts (gRPC A6) and that
+// OpenTelemetry records as http.request.resend_count, which tell a server how much of
+// its load is retries. It can also limit the attempts for one kind of error:
+//
+//	if retry.PreviousAttempts(ctx) >= 2 {
+//		return retry.Permanent(err)
+//	}
 func PreviousAttempts(ctx context.Context) int {
 	if ctx == nil {
 		return 0
@@ -38,8 +50,8 @@ func PreviousAttempts(ctx context.Context) int {
 	return scopeOf(ctx).previous
 }
 
-// A scope is what a ctx tells the calls of Do below it. Both parts are in one, so
-// that a call has to search its ctx only once.
+// A scope is what a context says to the calls of Do below it. It has both parts so that
+// a call searches its context only once.
 type scope struct {
 	override *policy // nil if there is none
 	previous int

@@ -3,170 +3,172 @@ package retry
 import (
 	"context"
 	"errors"
-	"reflect"
 	"strconv"
 	"strings"
 	"time"
 )
 
-// Why there was no further attempt, apart from the end of ctx: what [Error].Reason
-// matches. Use errors.Is to test for them.
+// These are the reasons, other than the end of ctx, for which [Do] stops; see
+// [Error].Reason. Test for them with errors.Is.
 var (
-	// ErrExhausted means that every attempt of WithMaxAttempts was used.
+	// ErrExhausted means that the last attempt that WithMaxAttempts permits failed.
 	ErrExhausted error = &verdict{text: "attempts exhausted"}
 
-	// ErrNotRetryable means that the last error was marked with Permanent, or
-	// that the filter (see WithRetryIf) did not ask for a retry.
+	// ErrNotRetryable means that the error was marked with Permanent, that no
+	// predicate of WithRetryIf returned true for it, or that it came from a nested
+	// call that gave up.
 	ErrNotRetryable error = &verdict{text: "not retryable"}
 
-	// ErrMaxElapsed means that the next attempt would have begun when
-	// WithMaxElapsed, or more, had passed.
-	ErrMaxElapsed error = &verdict{text: "max elapsed time reached"}
+	// ErrMaxElapsed means that the next attempt would have started after the limit
+	// set by WithMaxElapsed.
+	ErrMaxElapsed error = &verdict{text: "next attempt would exceed the maximum elapsed time"}
 
-	// ErrBudget means that the shared Budget had no token left.
-	ErrBudget error = &verdict{text: "budget exhausted"}
+	// ErrDeadline means that the next attempt would have started at or after the
+	// deadline of ctx. It also matches context.DeadlineExceeded, although ctx was
+	// not done when Do returned.
+	ErrDeadline error = &verdict{"next attempt would miss the context deadline", context.DeadlineExceeded}
 
-	// ErrInvalid means that an option or an argument is invalid. The Reason
-	// names it and its value. fn was not called, nor was a hook.
+	// ErrRetryAfter means that the error asked for a longer delay than
+	// WithMaxRetryAfter permits. Error.RetryAfter returns the delay.
+	ErrRetryAfter error = &verdict{text: "asked to wait longer than WithMaxRetryAfter"}
+
+	// ErrBudget means that the Budget had no token left.
+	ErrBudget error = &verdict{text: "retry budget exhausted"}
+
+	// ErrInvalid means that an option or argument is invalid. The Reason names it and
+	// its value. Neither fn nor any hook was called.
 	ErrInvalid error = &verdict{text: "invalid option or argument"}
 )
 
-// A verdict is a reason of this package's own: final for an outer Do, too. It is
-// used by pointer, so that comparing it never panics.
+// errNested is the reason if a nested call gave up.
+var errNested error = &verdict{"nested retry gave up", ErrNotRetryable}
+
+// A verdict is a reason of this package. It matches kind, too.
 type verdict struct {
 	text string
-	kind error // what it matches besides itself
+	kind error
 }
 
 func (v *verdict) Error() string { return v.text }
 func (v *verdict) Unwrap() error { return v.kind }
 
-// invalid returns the Error of a call that has an invalid option or argument. For
-// its inlining, see describe.
-//
-//go:noinline
+// invalid returns the error of a call that has an invalid option or argument.
 func invalid(problem string) error {
-	return &Error{Reason: &verdict{text: "invalid " + problem, kind: ErrInvalid}}
+	return &Error{Reason: &verdict{problem, ErrInvalid}, said: advice{complete: true}}
 }
 
-// An Error is every non-nil error of [Do], [DoValue] and the functions that
-// [Wrap] and [WrapUnary] return. errors.Is and errors.As reach both Err and
-// Reason, Err first; errors.Unwrap gives Err.
+// An Error is every non-nil error of [Do], [DoValue], and the functions that [Wrap] and
+// [WrapUnary] return. errors.Is and errors.As match both Err and Reason; if errors.As
+// finds a match in both, it returns that in Err. errors.Unwrap returns Err.
 //
-// It holds the last error only, not one for each attempt: hooks see them all. With a
-// target that cannot be compared, errors.Is panics where it would on Err alone.
+// An Error holds only the last error. To see the others, use [WithOnRetry].
 type Error struct {
 	Attempts int           // calls of fn
-	Waited   time.Duration // the sum of the waits that were slept to their end
-	Err      error         // what the last call of fn returned, see Permanent; nil if fn was never called
-	Reason   error         // why there was no further attempt
+	Waited   time.Duration // the sum of the completed waits
+	Err      error         // the last error, as fn and the error maps left it, without outermost markers; nil if fn was never called
+	Reason   error         // why Do stopped
+
+	said advice // what the last error, including its markers, said about retrying
 }
 
-// Error returns one line, as far as the text of Err is one:
+// Error returns a message that is one line if that of Err is, such as
 //
-//	retry: attempts exhausted after 5 attempts: connection refused
-//	retry: context canceled before the first attempt
+//	retry: gave up after 5 attempts: connection refused
+//	retry: gave up after 1 attempt (not retryable): 404 Not Found
+//	retry: gave up before the first attempt (context canceled)
 func (e *Error) Error() string {
-	if e == nil {
-		return "<nil>"
+	if v, ok := e.Reason.(*verdict); ok && v.kind == ErrInvalid {
+		return "retry: " + v.text
 	}
-	var b strings.Builder
-	b.WriteString("retry: ")
-	if e.Reason != nil {
-		// A cause of ctx or a Clock's error may have several lines.
-		b.WriteString(oneLine.Replace(e.Reason.Error()))
-	} else {
-		b.WriteString("stopped") // made by hand: Do always gives a reason
-	}
+	when, why, last := "after "+strconv.Itoa(e.Attempts)+" attempts", "", ""
 	switch e.Attempts {
 	case 0:
-		b.WriteString(" before the first attempt")
+		when = "before the first attempt"
 	case 1:
-		b.WriteString(" after 1 attempt")
-	default:
-		b.WriteString(" after " + strconv.Itoa(e.Attempts) + " attempts")
+		when = "after 1 attempt"
+	}
+	if e.Reason != nil && e.Reason != ErrExhausted {
+		// A cause of ctx or the error of a Clock may have several lines.
+		lines := strings.FieldsFunc(e.Reason.Error(), func(r rune) bool { return r == '\n' || r == '\r' })
+		why = " (" + strings.Join(lines, "; ") + ")"
 	}
 	if e.Err != nil {
-		b.WriteString(": " + text(e.Err))
+		last = ": " + e.Err.Error()
 	}
-	return b.String()
+	return "retry: gave up " + when + why + last
 }
-
-// text is err.Error(), or what fmt makes of a nil pointer on which that panics.
-func text(err error) (s string) {
-	defer func() {
-		if value := recover(); value != nil {
-			if !isNil(err) {
-				panic(value)
-			}
-			s = "<nil>"
-		}
-	}()
-	return err.Error()
-}
-
-var oneLine = strings.NewReplacer("\r\n", "; ", "\n", "; ", "\r", "; ")
 
 // Unwrap returns Err.
-func (e *Error) Unwrap() error {
-	if e == nil {
-		return nil
-	}
-	return e.Err
-}
+func (e *Error) Unwrap() error { return e.Err }
 
-// Is makes errors.Is reach Reason; it reaches Err through Unwrap.
-func (e *Error) Is(target error) bool {
-	return e != nil && is(e.Reason, target)
-}
+// Is makes errors.Is match Reason. It matches Err through Unwrap.
+func (e *Error) Is(target error) bool { return errors.Is(e.Reason, target) }
 
-// As makes errors.As and errors.AsType reach Reason, after Err. It panics where
-// errors.As does, on a target that is not a pointer to an error type.
+// As makes errors.As match Reason, unless it matches Err.
 func (e *Error) As(target any) bool {
-	if e == nil {
+	if !errors.As(e.Reason, target) {
 		return false
 	}
-	// errors.As walks Err after a false from here. So Err is searched only if
-	// Reason has a match to hold back: once at each level, where asking Err
-	// first would double the work with each *Error nested in another.
-	inReason := reflect.New(reflect.TypeOf(target).Elem())
-	if !errors.As(e.Reason, inReason.Interface()) {
-		return false
-	}
-	if !errors.As(e.Err, target) {
-		reflect.ValueOf(target).Elem().Set(inReason.Elem())
-	}
+	// Err takes precedence. It is searched only after a match, because otherwise
+	// errors.As searches it next, and nested errors would be searched repeatedly.
+	errors.As(e.Err, target)
 	return true
 }
 
-// is is errors.Is, save that it never panics on target: one whose type may be
-// compared and whose value may not, such as a struct with a slice in an interface
-// field, matches nothing.
-func is(err, target error) bool {
-	if target != nil {
-		if v := reflect.ValueOf(target); v.Type().Comparable() && !v.Comparable() {
-			return false
-		}
-	}
-	return errors.Is(err, target)
+// Timeout reports whether the first error with a method Timeout() bool in the tree of Err,
+// or that in the tree of Reason, is a timeout. A Reason that matches
+// context.DeadlineExceeded is one. *url.Error and os.IsTimeout call this method.
+func (e *Error) Timeout() bool {
+	return timeout(e.Err) || timeout(e.Reason) || errors.Is(e.Reason, context.DeadlineExceeded)
 }
 
-// ended returns the Reason for the end of ctx with err, which is ctx.Err() and not
-// nil: an error that matches both err and the cause.
-func ended(ctx context.Context, err error) error {
+func timeout(err error) bool {
+	t, ok := errors.AsType[interface {
+		error
+		Timeout() bool
+	}](err)
+	return ok && t.Timeout()
+}
+
+// RetryAfter returns the delay that the last error asked for (see [After]), or 0 if it
+// asked for none. If e was not returned by this package, the delay is that of Err.
+func (e *Error) RetryAfter() time.Duration { return e.advice().after }
+
+// advice returns what the last error said about retrying.
+func (e *Error) advice() advice {
+	a := e.said
+	if !a.complete {
+		a.add(e.Err, false)
+	}
+	return a
+}
+
+// gaveUp reports whether the call that returned e gave up, in a way that an outer call
+// must not answer with more attempts.
+func (e *Error) gaveUp(said advice) bool {
+	switch e.Reason {
+	case ErrBudget:
+		return true
+	case ErrExhausted:
+		return e.Attempts > 1
+	case ErrMaxElapsed, ErrDeadline:
+		return e.Attempts > 1 && said.after == 0
+	}
+	return false
+}
+
+// reasonOf returns the reason for the end of ctx, whose Err is err. It matches both err
+// and the cause.
+func reasonOf(ctx context.Context, err error) error {
 	cause := context.Cause(ctx)
-	if is(err, cause) {
+	if cause == err {
 		return err
 	}
 	return &ctxError{err, cause}
 }
 
-// A ctxError is the end of a ctx that has a cause of its own. The cause is not
-// unwrapped: errors.Is would compare it without the care of is, and an outer Do
-// would take for fn's own what the cause says about retrying.
+// A ctxError is the end of a context that has a cause.
 type ctxError struct{ err, cause error }
 
-func (e *ctxError) Error() string        { return e.err.Error() + ": " + e.cause.Error() }
-func (e *ctxError) Unwrap() error        { return e.err }
-func (e *ctxError) Is(target error) bool { return is(e.cause, target) }
-func (e *ctxError) As(target any) bool   { return errors.As(e.cause, target) }
+func (e *ctxError) Error() string   { return e.err.Error() + ": " + e.cause.Error() }
+func (e *ctxError) Unwrap() []error { return []error{e.err, e.cause} }

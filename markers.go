@@ -5,112 +5,161 @@ import (
 	"time"
 )
 
-// Permanent marks err as not worth another attempt: [Do] gives up with
-// [ErrNotRetryable], whatever [WithRetryIf] says. Permanent(nil) is nil.
+// Permanent returns an error that wraps err and tells [Do] not to retry it. Do then
+// returns [ErrNotRetryable], whatever [WithRetryIf] says. Permanent(nil) returns nil.
 //
-// The marker works at any depth of the error that fn returns, in errors.Join and
-// behind %w. Do takes it off again where it is outermost, so that errors.Unwrap
-// of Do's error, and Event.Err, are err itself. It speaks to the Do that fn
-// returned it to; an outer Do sees only what the inner one made of it.
+// The marker works anywhere in the tree of the error that fn returns, for example
+// behind %w or in errors.Join. If it is outermost, Do removes it, so that [Error].Err and
+// Event.Err are err itself. An error that is permanent for a nested call is permanent for
+// the outer one, too.
 func Permanent(err error) error {
 	if err == nil {
 		return nil
 	}
-	return &permanentError{err}
+	return &marker{err: err, permanent: true}
 }
 
-type permanentError struct{ err error }
-
-func (e *permanentError) Error() string { return e.err.Error() }
-func (e *permanentError) Unwrap() error { return e.err }
-
-// After marks err with a pushback: what a server asked for in Retry-After. The
-// wait before the next attempt is d plus the usual backoff with jitter, so that
-// clients told the same time do not return together, and never less than d. A sum
-// beyond the largest Duration is that. A negative d counts as 0. After(nil, d) is
-// nil.
+// After returns an error that wraps err and tells [Do] to wait at least d before the
+// next attempt, because a server asked for that delay, for example with a Retry-After
+// header (see [ParseRetryAfter]). A negative d counts as 0. After(nil, d) returns nil.
 //
-// Any error with a method RetryAfter() time.Duration does the same, at any depth
-// of the error that fn returns; of several the longest counts. An error may be
-// retried or not, whether it has a pushback or not. Only ctx's deadline and
-// [WithMaxElapsed] bound the wait: past them, Do gives up at once. The marker is
-// taken off like that of [Permanent].
+// The wait is d plus jitter, so that clients that were told the same delay do not return
+// together. The ceiling of the jitter is that of the backoff, but at least half of d, or
+// half of the time that ctx's deadline and [WithMaxElapsed] leave after d if that is less.
+// Do never waits less than d: if d exceeds [WithMaxRetryAfter], 1 minute by default, or
+// the wait would exceed the other limits, Do returns at once. [Error.RetryAfter] then
+// returns the delay, so that the caller can try again later.
+//
+// Any error with a method RetryAfter() time.Duration has the same effect as the marker.
+// Both work anywhere in the tree of the error that fn returns; if there are several, the
+// longest delay applies. If the sum overflows, the wait is the maximum Duration. After
+// does not affect whether err is retried. Do removes the marker if it is outermost.
+//
+// After is for a delay that a server asked for. A delay that the program chooses itself
+// belongs in the [Backoff]; with After, it needs a WithMaxRetryAfter above it.
 func After(err error, d time.Duration) error {
 	if err == nil {
 		return nil
 	}
-	return &afterError{err, d}
+	return &marker{err: err, after: max(d, 0)}
 }
 
-type afterError struct {
-	err error
-	d   time.Duration
-}
-
-func (e *afterError) Error() string             { return e.err.Error() }
-func (e *afterError) Unwrap() error             { return e.err }
-func (e *afterError) RetryAfter() time.Duration { return e.d }
-
-// unmark takes the markers at the outside of err off.
-func unmark(err error) error {
-	for {
-		switch e := err.(type) {
-		case *permanentError:
-			err = e.err
-		case *afterError:
-			err = e.err
-		default:
-			return err
-		}
+// Restart returns an error that wraps err and tells [Do] that the attempt made real
+// progress before it failed, like a session that was up for an hour. The failure then
+// counts as that of the first attempt: [Backoff] and [WithMaxAttempts] count from this
+// attempt, and the time of [WithMaxElapsed] starts when it ended. For a [Budget], the
+// attempt was a success. Restart(nil) returns nil.
+//
+// A function that marks every failure is retried without limit, so test what the attempt
+// achieved:
+//
+//	if time.Since(start) > time.Minute {
+//		err = retry.Restart(err)
+//	}
+//
+// The deadline of ctx, [WithRetryIf], and [Permanent] apply as usual. The numbers in
+// [Error] and [Event] do not start again. The marker works anywhere in the tree of the
+// error that fn returns, except inside the error of a nested call; if it wraps the error
+// of a nested call that gave up, Do retries that error. Do removes the marker if it is
+// outermost.
+func Restart(err error) error {
+	if err == nil {
+		return nil
 	}
+	return &marker{err: err, restart: true}
 }
+
+// A marker is what Permanent, After, and Restart return.
+type marker struct {
+	err       error
+	after     time.Duration
+	permanent bool
+	restart   bool
+}
+
+func (m *marker) Error() string { return m.err.Error() }
+func (m *marker) Unwrap() error { return m.err }
 
 // An advice is what the tree of an error says about retrying it.
 type advice struct {
-	permanent bool          // there is a Permanent
-	final     bool          // an inner Do gave up, and not because its ctx ended
-	pushback  time.Duration // the longest that was asked for
+	after     time.Duration // the longest delay that was asked for
+	permanent bool          // it is marked with Permanent, or was permanent for a nested call
+	restart   bool          // it is marked with Restart
+	gaveUp    bool          // a nested call gave up, and no Restart is above it
+	complete  bool          // all of the tree was read
 }
 
-func (a *advice) read(err error) {
-	if isNil(err) {
-		return // also a nil pointer, the classic slip, whose methods would panic
+// read returns err without the markers that are outermost, and what err says about
+// retrying.
+func read(err error) (error, advice) {
+	var a advice
+	for {
+		m, ok := err.(*marker)
+		if !ok {
+			break
+		}
+		a.mark(m)
+		err = m.err
 	}
-	switch e := err.(type) {
-	case *Error:
-		// The inner verdict counts; what the markers below it said has been
-		// dealt with by the Do that they spoke to.
-		var inner advice
-		inner.read(e.Reason)
-		a.final = a.final || inner.final
-		return
-	case *verdict:
-		a.final = true
-		return
-	case *permanentError:
-		a.permanent = true
-		a.read(e.err)
-		return
+	if !a.permanent { // else only After and Restart could matter, and only to few
+		a.add(err, a.restart)
+		a.complete = true
 	}
-	if e, ok := err.(interface{ RetryAfter() time.Duration }); ok {
-		a.pushback = max(a.pushback, e.RetryAfter())
-	}
-	switch e := err.(type) {
-	case interface{ Unwrap() error }:
-		a.read(e.Unwrap())
-	case interface{ Unwrap() []error }:
-		for _, err := range e.Unwrap() {
-			a.read(err)
+	return err, a
+}
+
+func (a *advice) mark(m *marker) {
+	a.after = max(a.after, m.after)
+	a.permanent = a.permanent || m.permanent
+	a.restart = a.restart || m.restart
+}
+
+// add adds what the tree of err says. It does not recurse along a chain of wrapped
+// errors, which may be long. Restarted tells whether a Restart is above err.
+func (a *advice) add(err error, restarted bool) {
+	for {
+		switch e := err.(type) {
+		case *marker:
+			a.mark(e)
+			restarted = restarted || e.restart
+			err = e.err
+			continue
+		case *Error:
+			said := e.advice()
+			a.after = max(a.after, said.after)
+			a.permanent = a.permanent || said.permanent || errors.Is(e.Reason, ErrInvalid)
+			a.gaveUp = a.gaveUp || !restarted && (said.gaveUp || e.gaveUp(said))
+			return
+		}
+		if e, ok := err.(interface{ RetryAfter() time.Duration }); ok {
+			a.after = max(a.after, e.RetryAfter())
+		}
+		switch e := err.(type) {
+		case interface{ Unwrap() error }:
+			err = e.Unwrap()
+		case interface{ Unwrap() []error }:
+			for _, err := range e.Unwrap() {
+				a.add(err, restarted)
+			}
+			return
+		default: // including nil
+			return
 		}
 	}
 }
 
-// Is returns a predicate for [WithRetryIf] that holds for the errors that match
-// any of targets, as errors.Is does. With no targets it holds for none.
+// Is returns a predicate for [WithRetryIf] that reports whether an error matches any of
+// targets, as errors.Is does. With no targets, it always returns false.
 func Is(targets ...error) func(error) bool {
+	few, more := keep(targets)
 	return func(err error) bool {
-		for _, target := range targets {
-			if is(err, target) {
+		for _, target := range few {
+			if target != nil && errors.Is(err, target) {
+				return true
+			}
+		}
+		for _, target := range more {
+			if errors.Is(err, target) {
 				return true
 			}
 		}
@@ -118,8 +167,20 @@ func Is(targets ...error) func(error) bool {
 	}
 }
 
-// As returns a predicate for [WithRetryIf] that holds for the errors in whose
-// tree errors.As finds an E, as in As[*net.OpError]().
+// keep copies targets without an allocation if they are few.
+func keep(targets []error) (few [2]error, more []error) {
+	for i, target := range targets {
+		if i < len(few) {
+			few[i] = target
+		} else {
+			more = append(more, target)
+		}
+	}
+	return few, more
+}
+
+// As returns a predicate for [WithRetryIf] that reports whether errors.As finds an error
+// of type E, as in As[*net.OpError]().
 func As[E error]() func(error) bool {
 	return func(err error) bool {
 		_, ok := errors.AsType[E](err)

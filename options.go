@@ -6,331 +6,358 @@ import (
 	"math"
 	"math/rand/v2"
 	"reflect"
-	"slices"
 	"strconv"
 	"time"
 )
 
-// An Option changes how a call retries. Later options win over earlier ones,
-// hooks and loggers add up, and a nil Option is ignored. Options are immutable
-// and may be shared by any number of calls, side by side too.
+// An Option configures a call of [Do]. Options are created by the functions of
+// this package. A later option overrides an earlier one, except that hooks,
+// loggers, and error maps accumulate. A nil Option is ignored.
 //
-// Options come from the functions of this package only.
+// An invalid option makes Do return an [*Error] that matches [ErrInvalid], without
+// calling fn, even if a later option is valid.
 //
-// An invalid option makes the call fail with [ErrInvalid] before fn is called; a
-// later, valid option does not heal it.
+// Options are immutable and safe for concurrent use. Do reads its options once,
+// when it is called, so the caller may reuse the slice that holds them.
 type Option interface{ option() }
 
-// Each option is a type of its own, and resolve a type switch that returns its
-// result by value: called through a func or an interface, an option would send
-// the policy, and with it the caller's closures, to the heap. For the same reason
-// an option holds what has methods (a Clock, a Logger, a Budget) behind a func that
-// returns it, or as a method value. The constructors are small enough to be
-// inlined, so that an option written inline stays on its caller's stack.
-type (
-	maxAttempts    int
-	maxElapsed     time.Duration
-	attemptTimeout time.Duration
-	backoffOption  struct {
-		backoff Backoff // for its validity only
-		delay   func(attempt int) time.Duration
-	}
-	jitterOption Jitter
-	sourceOption struct {
-		src  rand.Source // for its validity only
-		rand func() *rand.Rand
-	}
-	clockOption struct {
-		clock Clock // for its validity only
-		get   func() Clock
-	}
-	retryIf      []func(error) bool
-	onRetry      func(context.Context, Event)
-	onDone       func(context.Context, Event)
-	loggerOption struct {
-		logger func() *slog.Logger // nil for a nil logger
-		level  slog.Level
-	}
-	budgetOption struct {
-		budget *Budget // for its validity only
-		get    func() *Budget
-	}
-)
-
-func (maxAttempts) option()    {}
-func (maxElapsed) option()     {}
-func (attemptTimeout) option() {}
-func (backoffOption) option()  {}
-func (jitterOption) option()   {}
-func (sourceOption) option()   {}
-func (clockOption) option()    {}
-func (retryIf) option()        {}
-func (onRetry) option()        {}
-func (onDone) option()         {}
-func (loggerOption) option()   {}
-func (budgetOption) option()   {}
-func (*policy) option()        {}
-
-// Policy bundles opts into one Option that has the effect of all of them, in
-// their order: a named way to retry, made once and used by many calls. A call
-// whose only option is a Policy has nothing left to resolve. opts may be changed
-// afterwards.
-func Policy(opts ...Option) Option { return newPolicy(opts) }
-
-func newPolicy(opts []Option) *policy {
-	// The caller may append to the same array again.
-	opts = slices.Clone(opts)
-	p := resolve(&defaults, opts)
-	p.opts = opts
-	return &p
-}
-
-// Unlimited, given to [WithMaxAttempts], leaves it to ctx, the error or
-// [WithMaxElapsed] to end the call.
-const Unlimited = math.MaxInt
-
-// WithMaxAttempts limits the calls of fn, the first one included, to n. The
-// default is 5. 1 means no retries; see also [Unlimited]. An n below 1 is
-// [ErrInvalid].
-func WithMaxAttempts(n int) Option { return maxAttempts(n) }
-
-// WithMaxElapsed gives up with [ErrMaxElapsed] as soon as the next attempt would
-// begin d or more after the call of [Do], by the [Clock]; nothing is slept then.
-// It does not interrupt an attempt: for that, use ctx or [WithAttemptTimeout]. By
-// default there is no limit. A d of 0 or less is [ErrInvalid].
-func WithMaxElapsed(d time.Duration) Option { return maxElapsed(d) }
-
-// WithAttemptTimeout gives each attempt a ctx of its own that ends after d, or
-// when fn returns. fn must obey it. An attempt that times out has failed like any
-// other and is retried. It runs by the system clock, whatever [WithClock] says. By
-// default attempts get the ctx of [Do] and share its deadline only. A d of 0 or less
-// is [ErrInvalid].
-func WithAttemptTimeout(d time.Duration) Option { return attemptTimeout(d) }
-
-// WithBackoff sets the policy of delay: the ceiling of the wait after each failed
-// attempt. The default is Exponential{}. A nil b, a nil pointer, a nil
-// [BackoffFunc] and an invalid [Exponential] are [ErrInvalid]. An Exponential behind
-// a pointer must not be changed afterwards.
-func WithBackoff(b Backoff) Option {
-	if b == nil {
-		return backoffOption{}
-	}
-	return backoffOption{b, b.Delay}
-}
-
-// WithJitter sets how the wait is drawn from its ceiling. The default is
-// [FullJitter]. A nil j is [ErrInvalid].
-func WithJitter(j Jitter) Option { return jitterOption(j) }
-
-// WithSource makes the [Jitter] draw from src: with a seeded source, such as
-// rand.NewPCG(1, 2), the same calls wait the same times. By default it draws from
-// the runtime's generator. All draws from injected sources share one lock, so src
-// and the Option may be shared by calls that run side by side, as long as nobody
-// else uses src meanwhile. For the same reason src must not call Do. A panic in it
-// propagates to the caller of [Do]. A nil src or nil pointer is [ErrInvalid].
-func WithSource(src rand.Source) Option {
-	if src == nil {
-		return sourceOption{}
-	}
-	r := rand.New(lockedSource{src})
-	return sourceOption{src, func() *rand.Rand { return r }}
-}
-
-// WithClock makes c the time of the call; see [Clock]. By default it is the
-// system's. A nil c or nil pointer is [ErrInvalid].
-func WithClock(c Clock) Option {
-	return clockOption{c, func() Clock { return c }}
-}
-
-// WithRetryIf retries an error only if at least one of preds holds for it. They
-// get the error as fn returned it, markers and all, are asked in order, and may
-// not be called at all for an error that is not retried anyway, such as a
-// [Permanent] one. [Is] and [As] make predicates. Of several WithRetryIf the last
-// one counts. Preds must be safe for concurrent use if calls share them; the
-// slice must not be changed afterwards. A panic in one propagates to the caller of
-// [Do].
+// A policy is an Option, and also what several options amount to. In an option,
+// one field is set. The zero value of a field means the default.
 //
-// By default every error is retried except a Permanent one, and one that an inner
-// Do already gave up on: nested loops do not multiply. An inner Do that was ended
-// by its own ctx, such as an attempt's timeout, does not count as given up.
-//
-// No preds, or a nil one, are [ErrInvalid].
-func WithRetryIf(preds ...func(error) bool) Option { return retryIf(preds) }
-
-// WithOnRetry calls hook before each wait, with the ctx of [Do]: the retry is
-// then certain to be made unless ctx ends, the Clock fails or the goroutine exits.
-//
-// Hooks run in the order given, on the caller's goroutine, and delay the call as
-// long as they take. One that panics is logged at Error with its stack, by the
-// loggers of [WithLogger] or else by slog.Default(), and the call goes on. One
-// that ends ctx ends the call, and runtime.Goexit in one ends the goroutine. A nil
-// hook is [ErrInvalid].
-func WithOnRetry(hook func(context.Context, Event)) Option { return onRetry(hook) }
-
-// WithOnDone calls hook once at the end of the call, failed or not, with the ctx
-// of [Do]: the place for metrics. It is not called after a panic or
-// runtime.Goexit, nor if an option or argument was invalid. See [WithOnRetry] for
-// how hooks run. A nil hook is [ErrInvalid].
-func WithOnDone(hook func(context.Context, Event)) Option { return onDone(hook) }
-
-// WithLogger logs one record before each wait, at level, with the message
-// "retrying" and the attributes of [Event.LogValue]. It runs in order with the
-// hooks of [WithOnRetry]. Several loggers all log. A nil l is [ErrInvalid].
-func WithLogger(l *slog.Logger, level slog.Level) Option {
-	if l == nil {
-		return loggerOption{}
-	}
-	return loggerOption{func() *slog.Logger { return l }, level}
-}
-
-// WithBudget charges the retries of the call to b; see [Budget]. By default they
-// are free. A nil b, or one made with invalid arguments, is [ErrInvalid].
-func WithBudget(b *Budget) Option {
-	return budgetOption{b, func() *Budget { return b }}
-}
-
-// A policy is what options come to. By pointer it is an Option itself.
+// The shape of this type, of the constructors below, and of merge keeps options
+// that are written inline, and the closures in them, on the caller's stack:
+// constructors are small enough to be inlined; merge and doMerged copy with plain
+// loops and by value, because append, copy, and a pointer result move what they
+// copy to the heap; and a value on which the package calls a method through an
+// interface is behind a func that returns it, because such a call moves everything
+// that its policy refers to to the heap. For the same reason the policy is passed
+// next to the call, not in it, and hooks are called where they are found.
 type policy struct {
 	maxAttempts    int
-	maxElapsed     time.Duration // 0: no limit
-	attemptTimeout time.Duration // 0: none
+	maxElapsed     time.Duration
+	maxRetryAfter  time.Duration
+	attemptTimeout time.Duration
 	delay          func(attempt int) time.Duration
 	jitter         Jitter
-	rand           func() *rand.Rand // nil: the runtime's generator
-	clock          func() Clock      // nil: the system clock
+	rand           func() *rand.Rand
+	clock          func() Clock
 	retryIf        []func(error) bool
-	budget         func() *Budget // nil: retries are free
-	observesRetry  bool           // there is a hook or logger for it
-	observesDone   bool           // there is a hook for it
-	timed          bool           // the time at the start of the call matters
-	problem        string         // the first invalid option
-	opts           []Option       // whose hooks are called
-	override       *policy        // whose hooks are called after those; nil if there is none
+	budget         *Budget
+	invalid        string // the first invalid option, and what is wrong with it
+
+	// In a merged policy these only tell whether there is one; base, opts, and
+	// override hold them.
+	mapError func(context.Context, error) error
+	onRetry  func(context.Context, Event)
+	onDone   func(context.Context, Event)
+
+	base     *policy   // of a merged policy: what opts were applied to, else nil
+	opts     []*policy // applied in this order
+	override *policy   // applied last, nil if there is none
 }
 
-var defaults = policy{
-	maxAttempts: 5,
-	delay:       Exponential{}.Delay,
-	jitter:      FullJitter,
-}
+func (*policy) option() {}
 
-// resolve returns base with opts applied. It leaves the hooks to be found in opts.
-func resolve(base *policy, opts []Option) (p policy) {
-	p = *base
-	for _, o := range opts {
-		var problem string
-		switch o := o.(type) {
-		case nil:
-		case maxAttempts:
-			p.maxAttempts = int(o)
-			if o < 1 {
-				problem = describe("WithMaxAttempts", strconv.Itoa(int(o)), "1 or more")
-			}
-		case maxElapsed:
-			p.maxElapsed, p.timed = time.Duration(o), true
-			if o <= 0 {
-				problem = describe("WithMaxElapsed", time.Duration(o).String(), "more than 0")
-			}
-		case attemptTimeout:
-			p.attemptTimeout = time.Duration(o)
-			if o <= 0 {
-				problem = describe("WithAttemptTimeout", time.Duration(o).String(), "more than 0")
-			}
-		case backoffOption:
-			p.delay = o.delay
-			problem = checkBackoff(o.backoff)
-		case jitterOption:
-			p.jitter = Jitter(o)
-			problem = checkNil("WithJitter", o == nil)
-		case sourceOption:
-			p.rand = o.rand
-			problem = checkNil("WithSource", isNil(o.src))
-		case clockOption:
-			p.clock = o.get
-			problem = checkNil("WithClock", isNil(o.clock))
-		case retryIf:
-			p.retryIf = o
-			if len(o) == 0 {
-				problem = describe("WithRetryIf", "", "a predicate")
-			}
-			for _, pred := range o {
-				if pred == nil {
-					problem = describe("WithRetryIf", "nil", "a predicate")
-				}
-			}
-		case onRetry:
-			p.observesRetry, p.timed = true, true
-			problem = checkNil("WithOnRetry", o == nil)
-		case onDone:
-			p.observesDone, p.timed = true, true
-			problem = checkNil("WithOnDone", o == nil)
-		case loggerOption:
-			p.observesRetry, p.timed = true, true
-			problem = checkNil("WithLogger", o.logger == nil)
-		case budgetOption:
-			p.budget = o.get
-			problem = checkBudget(o.budget)
-		case *policy:
-			p = resolve(&p, o.opts)
-		default: // an Option embedded in a type of somebody else's
-			problem = describe("Option", "of a foreign type", "one of this package's")
-		}
-		if p.problem == "" {
-			p.problem = problem
-		}
+// noOptions is the policy of a call without options.
+var noOptions policy
+
+// policyOf returns the policy that o is.
+func policyOf(o Option) *policy {
+	switch o := o.(type) {
+	case nil:
+		return &noOptions
+	case *policy:
+		return o
 	}
+	// A type of another package can have the methods of an Option that it embeds.
+	return invalidOption(reflect.TypeOf(o).String() + " was not created by package retry")
+}
+
+// merge returns base with opts and then override, which may be nil, applied to it.
+func merge(base *policy, opts []*policy, override *policy) policy {
+	p := *base
+	for _, o := range opts {
+		p.apply(o)
+	}
+	if override != nil {
+		p.apply(override)
+	}
+	p.base, p.opts, p.override = base, opts, override
 	return p
 }
 
-// describe is how an Error names an invalid option. Inlined, its copies would
-// double the code of resolve.
+// apply copies to p what is set in o.
+func (p *policy) apply(o *policy) {
+	if o.maxAttempts != 0 {
+		p.maxAttempts = o.maxAttempts
+	}
+	if o.maxElapsed != 0 {
+		p.maxElapsed = o.maxElapsed
+	}
+	if o.maxRetryAfter != 0 {
+		p.maxRetryAfter = o.maxRetryAfter
+	}
+	if o.attemptTimeout != 0 {
+		p.attemptTimeout = o.attemptTimeout
+	}
+	if o.delay != nil {
+		p.delay = o.delay
+	}
+	if o.jitter != nil {
+		p.jitter = o.jitter
+	}
+	if o.rand != nil {
+		p.rand = o.rand
+	}
+	if o.clock != nil {
+		p.clock = o.clock
+	}
+	if o.retryIf != nil {
+		p.retryIf = o.retryIf
+	}
+	if o.budget != nil {
+		p.budget = o.budget
+	}
+	if p.invalid == "" {
+		p.invalid = o.invalid
+	}
+	if o.mapError != nil {
+		p.mapError = o.mapError
+	}
+	if o.onRetry != nil {
+		p.onRetry = o.onRetry
+	}
+	if o.onDone != nil {
+		p.onDone = o.onDone
+	}
+}
+
+// Policy combines opts into a single [Option], for reuse by many calls. It is
+// cheapest as the only option of a call.
+func Policy(opts ...Option) Option {
+	own := make([]*policy, len(opts))
+	for i, o := range opts {
+		own[i] = policyOf(o)
+	}
+	p := merge(&noOptions, own, nil)
+	return &p
+}
+
+// Unlimited, passed to [WithMaxAttempts], removes the limit on attempts.
 //
+// The call still ends when fn succeeds, when ctx is done, or when the error is
+// [Permanent] or rejected by [WithRetryIf], and with [ErrMaxElapsed],
+// [ErrDeadline], [ErrRetryAfter], [ErrBudget], or [ErrInvalid]. It retries errors
+// of nested calls that gave up. A loop that is to run until ctx is done sets
+// [WithMaxRetryAfter] to the longest wait that it accepts and has no [WithBudget].
+const Unlimited = math.MaxInt
+
+// WithMaxAttempts limits the number of attempts, including the first, to n. If the
+// last of them fails, [Do] returns [ErrExhausted]. With 1, Do does not retry. The
+// default is 5; see also [Unlimited]. It is [ErrInvalid] for n to be less than 1.
+func WithMaxAttempts(n int) Option {
+	if n < 1 {
+		return tooFewAttempts(n)
+	}
+	return &policy{maxAttempts: n}
+}
+
+// WithMaxElapsed makes [Do] return [ErrMaxElapsed] if the next attempt would start
+// d or more after Do was called, by the [Clock]. Do then returns without waiting.
+// The limit does not interrupt an attempt; for that, use the deadline of ctx or
+// [WithAttemptTimeout]. By default, there is no limit. It is [ErrInvalid] for d to
+// be 0 or less.
+//
+// A hook that takes long delays the next attempt, and may delay it past the limit.
+// A session that runs for longer than d is not retried when it fails, unless its
+// error is marked with [Restart].
+func WithMaxElapsed(d time.Duration) Option {
+	if d <= 0 {
+		return notPositive("WithMaxElapsed", d)
+	}
+	return &policy{maxElapsed: d}
+}
+
+// WithMaxRetryAfter makes [Do] return [ErrRetryAfter], without waiting, if an error
+// asks for a delay of more than d (see [After]). The jitter that Do adds to the
+// delay does not count. The default is 1 minute, so that a server cannot put a
+// caller without a deadline to sleep for hours; [Error.RetryAfter] tells the caller
+// the delay. It is [ErrInvalid] for d to be 0 or less.
+func WithMaxRetryAfter(d time.Duration) Option {
+	if d <= 0 {
+		return notPositive("WithMaxRetryAfter", d)
+	}
+	return &policy{maxRetryAfter: d}
+}
+
+// WithAttemptTimeout limits each attempt to d by passing fn a context that is
+// derived from that of [Do]. An attempt that times out is retried like any other
+// failure. By default, attempts have no timeout of their own. It is [ErrInvalid]
+// for d to be 0 or less.
+//
+// The context is canceled when fn and the error maps have returned, so the value
+// that fn returns must not depend on it: the body of an *http.Response can no
+// longer be read then, nor can the rows of an *sql.Rows. Read them in fn. (Package
+// retryhttp handles the bodies of HTTP responses.)
+//
+// The timeout is that of a context, so it uses the system clock even if
+// [WithClock] is given.
+func WithAttemptTimeout(d time.Duration) Option {
+	if d <= 0 {
+		return notPositive("WithAttemptTimeout", d)
+	}
+	return &policy{attemptTimeout: d}
+}
+
+// WithBackoff sets the ceiling of the wait after each failed attempt. The default
+// is Exponential{}. It is [ErrInvalid] for b to be nil, a nil [BackoffFunc], or an
+// invalid [Exponential].
+func WithBackoff(b Backoff) Option {
+	if o := invalidBackoff(b); o != nil {
+		return o
+	}
+	return &policy{delay: b.Delay}
+}
+
+// WithJitter sets how the wait is drawn from its ceiling. The default is
+// [FullJitter]. It is [ErrInvalid] for j to be nil.
+func WithJitter(j Jitter) Option {
+	if j == nil {
+		return &policy{invalid: "WithJitter(nil): must not be nil"}
+	}
+	return &policy{jitter: j}
+}
+
+// WithSource makes the [Jitter] draw from src. With a seeded source, such as
+// rand.NewPCG(1, 2), the waits are the same on every run. By default, the jitter
+// draws from the runtime's generator. It is [ErrInvalid] for src to be nil.
+//
+// Do serializes the access to injected sources, so the Option is safe for
+// concurrent use, provided that nothing else uses src. The methods of src must not
+// call Do.
+func WithSource(src rand.Source) Option {
+	if src == nil {
+		return &policy{invalid: "WithSource(nil): must not be nil"}
+	}
+	r := rand.New(lockedSource{src})
+	return &policy{rand: func() *rand.Rand { return r }}
+}
+
+// WithClock makes the call use c instead of the system clock. It is [ErrInvalid]
+// for c to be nil.
+func WithClock(c Clock) Option {
+	if c == nil {
+		return &policy{invalid: "WithClock(nil): must not be nil"}
+	}
+	return &policy{clock: func() Clock { return c }}
+}
+
+// WithRetryIf makes [Do] retry an error only if at least one of preds returns true
+// for it; otherwise Do returns [ErrNotRetryable]. [Is] and [As] return such
+// predicates. Do calls preds in order, with the error as fn and the error maps left
+// it, and does not call them for an error that it never retries: one marked with
+// [Permanent], or one of a nested call that gave up. By default, Do retries every
+// other error.
+//
+// If WithRetryIf is given more than once, the last one applies. It is [ErrInvalid]
+// to give no predicate or a nil one. The slice must not be changed afterwards.
+func WithRetryIf(preds ...func(error) bool) Option {
+	if o := invalidPredicates(preds); o != nil {
+		return o
+	}
+	return &policy{retryIf: preds}
+}
+
+// WithMapError makes [Do] act on the error that f returns in place of the one that
+// fn returned. f is called after each attempt, also after one that succeeded with a
+// nil error, and with the context that fn got. It can classify errors of a client
+// that does not know this package, for example by marking them with [Permanent] or
+// [After], and it can make attempts fail in a test.
+//
+// Several error maps run in the order of the options, each on the result of the one
+// before. Those of [Override] run before those of the call, beginning with the
+// outermost. Values are unaffected: if f returns nil for an error, [DoValue] returns
+// the value that fn returned with it. By default, Do acts on what fn returned. It is
+// [ErrInvalid] for f to be nil.
+func WithMapError(f func(ctx context.Context, err error) error) Option {
+	if f == nil {
+		return &policy{invalid: "WithMapError(nil): must not be nil"}
+	}
+	return &policy{mapError: f}
+}
+
+// WithOnRetry calls hook before each wait, with the context of [Do]. The retry
+// follows unless ctx ends or the [Clock] fails. This is the place to count retries.
+//
+// Hooks run in the order of the options, on the goroutine that called Do, and delay
+// it. If a hook panics, Do logs the panic and its stack with slog.Default() at level
+// Error and continues. A hook that calls runtime.Goexit ends the goroutine. By
+// default, there are no hooks. It is [ErrInvalid] for hook to be nil.
+func WithOnRetry(hook func(context.Context, Event)) Option {
+	if hook == nil {
+		return &policy{invalid: "WithOnRetry(nil): must not be nil"}
+	}
+	return &policy{onRetry: hook}
+}
+
+// WithOnDone calls hook once when the call ends, whether or not it succeeded, with
+// the context of [Do]. The hook is not called if an option or argument is invalid,
+// or if fn panics or calls runtime.Goexit. See [WithOnRetry] for how hooks run. It is
+// [ErrInvalid] for hook to be nil.
+func WithOnDone(hook func(context.Context, Event)) Option {
+	if hook == nil {
+		return &policy{invalid: "WithOnDone(nil): must not be nil"}
+	}
+	return &policy{onDone: hook}
+}
+
+// WithLogger logs one record before each wait, at the given level, with the message
+// "retrying" and the attributes of [Event.LogValue]. Loggers run in order with the
+// hooks of [WithOnRetry]; if several are given, each logs. The end of the call is not
+// logged; use [WithOnDone] for that. By default, nothing is logged. It is
+// [ErrInvalid] for l to be nil.
+func WithLogger(l *slog.Logger, level slog.Level) Option {
+	if l == nil {
+		return &policy{invalid: "WithLogger(nil): must not be nil"}
+	}
+	return &policy{onRetry: func(ctx context.Context, ev Event) { logRetry(ctx, l, level, ev) }}
+}
+
+// WithBudget charges the retries of the call to b. By default, retries are not
+// charged to any budget. It is [ErrInvalid] for b to be nil or to have been made with
+// invalid arguments.
+func WithBudget(b *Budget) Option {
+	if b == nil {
+		return &policy{invalid: "WithBudget(nil): must not be nil"}
+	}
+	return &policy{budget: b, invalid: b.invalid}
+}
+
+// The functions below describe invalid options. They are not inlined, so that the
+// constructors can be.
+
 //go:noinline
-func describe(option, value, want string) string {
-	return "option " + option + "(" + value + ") (want " + want + ")"
+func invalidOption(problem string) *policy { return &policy{invalid: problem} }
+
+//go:noinline
+func tooFewAttempts(n int) *policy {
+	return invalidOption("WithMaxAttempts(" + strconv.Itoa(n) + "): must be at least 1")
 }
 
-func checkNil(option string, absent bool) string {
-	if !absent {
-		return ""
+//go:noinline
+func notPositive(option string, d time.Duration) *policy {
+	return invalidOption(option + "(" + d.String() + "): must be positive")
+}
+
+// invalidPredicates returns an invalid option if preds are invalid, else nil.
+func invalidPredicates(preds []func(error) bool) *policy {
+	if len(preds) == 0 {
+		return invalidOption("WithRetryIf(): must have a predicate")
 	}
-	return describe(option, "nil", "a value")
-}
-
-func checkBackoff(b Backoff) string {
-	var e Exponential
-	switch b := b.(type) {
-	case Exponential:
-		e = b
-	case *Exponential:
-		if b == nil {
-			return checkNil("WithBackoff", true)
+	for _, pred := range preds {
+		if pred == nil {
+			return &policy{invalid: "WithRetryIf(nil): must not be nil"}
 		}
-		e = *b
-	default:
-		return checkNil("WithBackoff", isNil(b))
 	}
-	if field, want := e.invalid(); field != "" {
-		return describe("WithBackoff", "Exponential{"+field+"}", want)
-	}
-	return ""
-}
-
-func checkBudget(b *Budget) string {
-	if b == nil || b.invalid == "" {
-		return checkNil("WithBudget", b == nil)
-	}
-	return describe("WithBudget", b.invalid, "a capacity of 1 or more and a ratio from 0 to the capacity")
-}
-
-// isNil reports whether v is nil, or holds a nil pointer or func: methods of
-// those would panic in the midst of a call.
-func isNil(v any) bool {
-	switch v := reflect.ValueOf(v); v.Kind() {
-	case reflect.Invalid:
-		return true
-	case reflect.Pointer, reflect.Func:
-		return v.IsNil()
-	}
-	return false
+	return nil
 }

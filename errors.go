@@ -54,7 +54,7 @@ func (v *verdict) Unwrap() error { return v.kind }
 
 // invalid returns the error of a call that has an invalid option or argument.
 func invalid(problem string) error {
-	return &Error{Reason: &verdict{problem, ErrInvalid}, said: advice{complete: true}}
+	return &Error{Reason: &verdict{"invalid " + problem, ErrInvalid}, said: advice{complete: true}}
 }
 
 // An Error is every non-nil error of [Do], [DoValue], and the functions that [Wrap] and
@@ -143,18 +143,21 @@ func (e *Error) advice() advice {
 	return a
 }
 
-// gaveUp reports whether the call that returned e gave up, in a way that an outer call
-// must not answer with more attempts.
-func (e *Error) gaveUp(said advice) bool {
+// advise adds to a what the error of a nested call says to an outer one.
+func (e *Error) advise(a *advice, restarted bool) {
+	said := e.advice()
+	gaveUp := said.gaveUp
 	switch e.Reason {
 	case ErrBudget:
-		return true
+		gaveUp = true
 	case ErrExhausted:
-		return e.Attempts > 1
+		gaveUp = gaveUp || e.Attempts > 1
 	case ErrMaxElapsed, ErrDeadline:
-		return e.Attempts > 1 && said.after == 0
+		gaveUp = gaveUp || e.Attempts > 1 && said.after == 0
 	}
-	return false
+	a.after = max(a.after, said.after)
+	a.permanent = a.permanent || said.permanent || errors.Is(e.Reason, ErrInvalid)
+	a.gaveUp = a.gaveUp || gaveUp && !restarted
 }
 
 // reasonOf returns the reason for the end of ctx, whose Err is err. It matches both err

@@ -59,9 +59,6 @@ func (p *policy) observe(ctx context.Context, ev Event, done bool) {
 	for _, o := range p.opts {
 		o.observe(ctx, ev, done)
 	}
-	if p.override != nil {
-		p.override.observe(ctx, ev, done)
-	}
 }
 
 // notify calls hook, which may be nil, and logs a panic in it, because an observer

@@ -101,7 +101,7 @@ func read(err error) (error, advice) {
 		a.mark(m)
 		err = m.err
 	}
-	if !a.permanent { // else only After and Restart could matter, and only to few
+	if !a.permanent { // the rest of a permanent error seldom matters; see Error.advice
 		a.add(err, a.restart)
 		a.complete = true
 	}
@@ -125,10 +125,7 @@ func (a *advice) add(err error, restarted bool) {
 			err = e.err
 			continue
 		case *Error:
-			said := e.advice()
-			a.after = max(a.after, said.after)
-			a.permanent = a.permanent || said.permanent || errors.Is(e.Reason, ErrInvalid)
-			a.gaveUp = a.gaveUp || !restarted && (said.gaveUp || e.gaveUp(said))
+			e.advise(a, restarted)
 			return
 		}
 		if e, ok := err.(interface{ RetryAfter() time.Duration }); ok {

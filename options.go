@@ -43,6 +43,7 @@ type policy struct {
 	clock          func() Clock
 	retryIf        []func(error) bool
 	budget         *Budget
+	timed          bool   // the time at which the call starts matters
 	invalid        string // the first invalid option, and what is wrong with it
 
 	// In a merged policy these only tell whether there is one; base, opts, and
@@ -52,8 +53,8 @@ type policy struct {
 	onDone   func(context.Context, Event)
 
 	base     *policy   // of a merged policy: what opts were applied to, else nil
-	opts     []*policy // applied in this order
-	override *policy   // applied last, nil if there is none
+	opts     []*policy // in order
+	override *policy   // that of opts which comes from Override, nil if there is none
 }
 
 func (*policy) option() {}
@@ -63,73 +64,68 @@ var noOptions policy
 
 // policyOf returns the policy that o is.
 func policyOf(o Option) *policy {
-	switch o := o.(type) {
-	case nil:
+	if p, ok := o.(*policy); ok {
+		return p
+	}
+	return notPolicy(o)
+}
+
+// notPolicy is apart from policyOf so that policyOf is inlined.
+func notPolicy(o Option) *policy {
+	if o == nil {
 		return &noOptions
-	case *policy:
-		return o
 	}
 	// A type of another package can have the methods of an Option that it embeds.
 	return invalidOption(reflect.TypeOf(o).String() + " was not created by package retry")
 }
 
-// merge returns base with opts and then override, which may be nil, applied to it.
+// merge returns base with opts applied to it. One of opts may be an override.
 func merge(base *policy, opts []*policy, override *policy) policy {
 	p := *base
 	for _, o := range opts {
-		p.apply(o)
-	}
-	if override != nil {
-		p.apply(override)
+		p.maxAttempts = or(o.maxAttempts, p.maxAttempts)
+		p.maxElapsed = or(o.maxElapsed, p.maxElapsed)
+		p.maxRetryAfter = or(o.maxRetryAfter, p.maxRetryAfter)
+		p.attemptTimeout = or(o.attemptTimeout, p.attemptTimeout)
+		p.budget = or(o.budget, p.budget)
+		p.invalid = or(p.invalid, o.invalid)
+		p.timed = p.timed || o.timed
+		if o.delay != nil {
+			p.delay = o.delay
+		}
+		if o.jitter != nil {
+			p.jitter = o.jitter
+		}
+		if o.rand != nil {
+			p.rand = o.rand
+		}
+		if o.clock != nil {
+			p.clock = o.clock
+		}
+		if o.retryIf != nil {
+			p.retryIf = o.retryIf
+		}
+		if o.mapError != nil {
+			p.mapError = o.mapError
+		}
+		if o.onRetry != nil {
+			p.onRetry = o.onRetry
+		}
+		if o.onDone != nil {
+			p.onDone = o.onDone
+		}
 	}
 	p.base, p.opts, p.override = base, opts, override
 	return p
 }
 
-// apply copies to p what is set in o.
-func (p *policy) apply(o *policy) {
-	if o.maxAttempts != 0 {
-		p.maxAttempts = o.maxAttempts
+// or returns a, or b if a is zero.
+func or[T comparable](a, b T) T {
+	var zero T
+	if a != zero {
+		return a
 	}
-	if o.maxElapsed != 0 {
-		p.maxElapsed = o.maxElapsed
-	}
-	if o.maxRetryAfter != 0 {
-		p.maxRetryAfter = o.maxRetryAfter
-	}
-	if o.attemptTimeout != 0 {
-		p.attemptTimeout = o.attemptTimeout
-	}
-	if o.delay != nil {
-		p.delay = o.delay
-	}
-	if o.jitter != nil {
-		p.jitter = o.jitter
-	}
-	if o.rand != nil {
-		p.rand = o.rand
-	}
-	if o.clock != nil {
-		p.clock = o.clock
-	}
-	if o.retryIf != nil {
-		p.retryIf = o.retryIf
-	}
-	if o.budget != nil {
-		p.budget = o.budget
-	}
-	if p.invalid == "" {
-		p.invalid = o.invalid
-	}
-	if o.mapError != nil {
-		p.mapError = o.mapError
-	}
-	if o.onRetry != nil {
-		p.onRetry = o.onRetry
-	}
-	if o.onDone != nil {
-		p.onDone = o.onDone
-	}
+	return b
 }
 
 // Policy combines opts into a single [Option], for reuse by many calls. It is
@@ -175,7 +171,7 @@ func WithMaxElapsed(d time.Duration) Option {
 	if d <= 0 {
 		return notPositive("WithMaxElapsed", d)
 	}
-	return &policy{maxElapsed: d}
+	return &policy{maxElapsed: d, timed: true}
 }
 
 // WithMaxRetryAfter makes [Do] return [ErrRetryAfter], without waiting, if an error
@@ -297,7 +293,7 @@ func WithOnRetry(hook func(context.Context, Event)) Option {
 	if hook == nil {
 		return &policy{invalid: "WithOnRetry(nil): must not be nil"}
 	}
-	return &policy{onRetry: hook}
+	return &policy{onRetry: hook, timed: true}
 }
 
 // WithOnDone calls hook once when the call ends, whether or not it succeeded, with
@@ -308,7 +304,7 @@ func WithOnDone(hook func(context.Context, Event)) Option {
 	if hook == nil {
 		return &policy{invalid: "WithOnDone(nil): must not be nil"}
 	}
-	return &policy{onDone: hook}
+	return &policy{onDone: hook, timed: true}
 }
 
 // WithLogger logs one record before each wait, at the given level, with the message
@@ -320,7 +316,7 @@ func WithLogger(l *slog.Logger, level slog.Level) Option {
 	if l == nil {
 		return &policy{invalid: "WithLogger(nil): must not be nil"}
 	}
-	return &policy{onRetry: func(ctx context.Context, ev Event) { logRetry(ctx, l, level, ev) }}
+	return &policy{onRetry: func(ctx context.Context, ev Event) { logRetry(ctx, l, level, ev) }, timed: true}
 }
 
 // WithBudget charges the retries of the call to b. By default, retries are not

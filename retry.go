@@ -82,37 +82,41 @@ import (
 // Do is safe for concurrent use.
 func Do(ctx context.Context, fn func(context.Context) error, opts ...Option) error {
 	if ctx == nil {
-		return invalid("invalid argument: nil ctx")
+		return invalid("argument: nil ctx")
 	}
 	if fn == nil {
-		return invalid("invalid argument: nil fn")
+		return invalid("argument: nil fn")
 	}
 	p := &noOptions
 	if len(opts) > 0 {
 		p, opts = policyOf(opts[0]), opts[1:]
 	}
-	c := call{scope: scopeOf(ctx)}
-	if len(opts) > 0 || c.scope.override != nil {
-		return c.doMerged(ctx, fn, p, opts)
+	s := scopeOf(ctx)
+	if len(opts) > 0 || s.override != nil {
+		return doMerged(ctx, fn, s, p, opts)
 	}
-	return c.do(ctx, fn, p)
+	return do(ctx, fn, s, p)
 }
 
 // doMerged is do with a policy that is p with opts and the override of ctx applied. It
-// copies opts, so that the caller may reuse their array. Options beyond the length of
-// the copy are merged by another call on top of this one.
-func (c *call) doMerged(ctx context.Context, fn func(context.Context) error, p *policy, opts []Option) error {
+// copies opts, so that the caller may reuse their array. If they are too many for the
+// copy, another call merges the rest on top of this one.
+func doMerged(ctx context.Context, fn func(context.Context) error, s scope, p *policy, opts []Option) error {
 	var own [8]*policy
-	n := min(len(opts), len(own))
+	n := min(len(opts), len(own)-1)
 	for i := range n {
 		own[i] = policyOf(opts[i])
 	}
 	if n < len(opts) {
 		merged := merge(p, own[:n], nil)
-		return c.doMerged(ctx, fn, &merged, opts[n:])
+		return doMerged(ctx, fn, s, &merged, opts[n:])
 	}
-	merged := merge(p, own[:n], c.scope.override)
-	return c.do(ctx, fn, &merged)
+	if s.override != nil {
+		own[n] = s.override
+		n++
+	}
+	merged := merge(p, own[:n], s.override)
+	return do(ctx, fn, s, &merged)
 }
 
 // DoValue is like [Do] for a function that also returns a value. It returns the value
@@ -159,60 +163,72 @@ func WrapUnary[In, Out any](fn func(context.Context, In) (Out, error), opts ...O
 // not see.
 type call struct {
 	Event
-	scope   scope         // of the context of Do
 	said    advice        // what Err said about retrying
 	earlier int           // attempts before the last Restart
 	start   time.Time     // when Do was called, if the policy is timed
 	restart time.Duration // Elapsed at the last Restart
 	timer   *time.Timer   // of the system clock, for all waits
-	lent    bool          // a token was taken for a retry that has not started
-	charged bool          // a token was taken for the attempt that is under way
+	charged bool          // a token was taken for the retry that is under way or about to start
 }
 
 // do makes attempts until one succeeds or there is a reason to stop.
-func (c *call) do(ctx context.Context, fn func(context.Context) error, p *policy) error {
+func do(ctx context.Context, fn func(context.Context) error, s scope, p *policy) error {
 	if p.invalid != "" {
-		return invalid("invalid option: " + p.invalid)
+		return invalid("option: " + p.invalid)
 	}
-	if p.timed() {
+	var c call
+	if p.timed {
 		c.start = p.now()
 	}
-	if p.budget != nil {
-		defer c.returnLent(p) // user code can panic or exit before the retry starts
+	if err := ctx.Err(); err != nil {
+		return c.end(ctx, p, reasonOf(ctx, err))
+	}
+	attemptCtx := ctx
+	if s.previous > 0 {
+		attemptCtx = &scopeCtx{ctx, scope{s.override, 0}}
 	}
 	for {
-		if err := ctx.Err(); err != nil {
-			return c.end(ctx, p, reasonOf(ctx, err))
+		c.Attempt++
+		var err error
+		if p.attemptTimeout > 0 {
+			err = c.attemptWithin(p.attemptTimeout, attemptCtx, fn, p)
+		} else {
+			err = fn(attemptCtx)
+			if p.mapError != nil {
+				err = p.mapErrors(attemptCtx, err)
+			}
 		}
-		err := c.attempt(ctx, fn, p)
 		if err == nil {
-			c.deposit(p)
-			c.observeEnd(ctx, p, nil)
+			if p.budget != nil {
+				c.deposit(p.budget)
+			}
+			if p.onDone != nil {
+				c.observeEnd(ctx, p, nil)
+			}
 			return nil
 		}
 		reason := c.next(ctx, p, err)
-		if reason == nil && ctx.Err() == nil {
-			reason = c.wait(ctx, p)
+		if reason == nil {
+			reason = c.pause(ctx, p)
 		}
 		if reason != nil {
 			return c.end(ctx, p, reason)
 		}
+		attemptCtx = &scopeCtx{ctx, scope{s.override, c.Attempt - c.earlier}}
 	}
 }
 
-// attempt calls fn and then the error maps.
-func (c *call) attempt(ctx context.Context, fn func(context.Context) error, p *policy) error {
-	if p.attemptTimeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, p.attemptTimeout)
-		defer cancel()
-	}
-	previous := c.Attempt - c.earlier
-	if previous > 0 || c.scope.previous > 0 {
-		ctx = &scopeCtx{ctx, scope{c.scope.override, previous}}
-	}
-	c.Attempt++
-	c.charged, c.lent = c.lent, false
+// attemptWithin calls fn and the error maps with a timeout.
+func (c *call) attemptWithin(d time.Duration, ctx context.Context, fn func(context.Context) error, p *policy) error {
+	starts := false
+	defer func() { // ctx may panic
+		if !starts {
+			c.refund(p)
+		}
+	}()
+	ctx, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	starts = true
 	err := fn(ctx)
 	if p.mapError != nil {
 		err = p.mapErrors(ctx, err)
@@ -230,8 +246,11 @@ func (c *call) next(ctx context.Context, p *policy, err error) error {
 		if p.maxElapsed > 0 {
 			c.restart = p.now().Sub(c.start)
 		}
-		c.deposit(p)
+		if p.budget != nil {
+			c.deposit(p.budget)
+		}
 	}
+	c.charged = false
 	if err := ctx.Err(); err != nil {
 		return reasonOf(ctx, err)
 	}
@@ -239,16 +258,16 @@ func (c *call) next(ctx context.Context, p *policy, err error) error {
 		return reason
 	}
 	attempt := c.Attempt - c.earlier
-	if attempt >= p.attempts() {
+	if attempt >= or(p.maxAttempts, 5) {
 		return ErrExhausted
 	}
-	if limit := p.retryAfterLimit(); c.said.after > limit {
+	if limit := or(p.maxRetryAfter, time.Minute); c.said.after > limit {
 		return &verdict{"asked to wait " + c.said.after.String() + ", more than WithMaxRetryAfter(" + limit.String() + ")", ErrRetryAfter}
 	}
 
 	var now time.Time
 	deadline, hasDeadline := ctx.Deadline()
-	if hasDeadline || p.timed() {
+	if hasDeadline || p.timed {
 		now = p.now()
 		c.Elapsed = now.Sub(c.start)
 	}
@@ -273,14 +292,40 @@ func (c *call) next(ctx context.Context, p *policy, err error) error {
 	if hasDeadline && !now.Add(c.Wait).Before(deadline) {
 		return ErrDeadline
 	}
+	return nil
+}
+
+// pause takes a token, calls the OnRetry hooks, and waits.
+func (c *call) pause(ctx context.Context, p *policy) (reason error) {
 	if p.budget != nil {
 		if !p.budget.withdraw() {
 			return ErrBudget
 		}
-		c.lent = true
+		c.charged = true
+		finished := false
+		defer func() {
+			if !finished || reason != nil {
+				c.refund(p)
+			}
+		}()
+		reason = c.pause1(ctx, p)
+		finished = true
+		return reason
 	}
+	return c.pause1(ctx, p)
+}
+
+func (c *call) pause1(ctx context.Context, p *policy) error {
 	if p.onRetry != nil && ctx.Err() == nil {
 		p.observe(ctx, c.Event, false)
+	}
+	if ctx.Err() == nil {
+		if err := c.wait(ctx, p); err != nil {
+			return err
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return reasonOf(ctx, err)
 	}
 	return nil
 }
@@ -315,60 +360,34 @@ func (c *call) wait(ctx context.Context, p *policy) error {
 
 // end ends the call for reason.
 func (c *call) end(ctx context.Context, p *policy, reason error) error {
-	c.returnLent(p)
-	c.observeEnd(ctx, p, reason)
+	if p.onDone != nil {
+		c.observeEnd(ctx, p, reason)
+	}
 	return &Error{Attempts: c.Attempt, Waited: c.Waited, Err: c.Err, Reason: reason, said: c.said}
 }
 
 // observeEnd calls the OnDone hooks. The reason is nil if the call succeeded.
 func (c *call) observeEnd(ctx context.Context, p *policy, reason error) {
-	if p.onDone != nil {
-		c.Wait, c.Reason = 0, reason
-		c.Elapsed = p.now().Sub(c.start)
-		p.observe(ctx, c.Event, true)
-	}
+	c.Wait, c.Reason = 0, reason
+	c.Elapsed = p.now().Sub(c.start)
+	p.observe(ctx, c.Event, true)
 }
 
-// deposit credits the budget with an attempt that succeeded or made progress.
-func (c *call) deposit(p *policy) {
-	if p.budget == nil {
-		return
+// deposit credits b with an attempt that succeeded or made progress.
+func (c *call) deposit(b *Budget) {
+	if c.charged {
+		c.charged = false
+		b.deposit(token)
 	}
+	b.deposit(b.ratio)
+}
+
+// refund returns the token of a retry that does not start.
+func (c *call) refund(p *policy) {
 	if c.charged {
 		c.charged = false
 		p.budget.deposit(token)
 	}
-	p.budget.deposit(p.budget.ratio)
-}
-
-// returnLent returns the token of a retry that does not start.
-func (c *call) returnLent(p *policy) {
-	if c.lent {
-		c.lent = false
-		p.budget.deposit(token)
-	}
-}
-
-// attempts returns the limit on attempts.
-func (p *policy) attempts() int {
-	if p.maxAttempts == 0 {
-		return 5
-	}
-	return p.maxAttempts
-}
-
-// retryAfterLimit returns the longest delay that an error may ask for.
-func (p *policy) retryAfterLimit() time.Duration {
-	if p.maxRetryAfter == 0 {
-		return time.Minute
-	}
-	return p.maxRetryAfter
-}
-
-// timed reports whether the time at which the call starts matters. Reading the clock
-// costs more than the rest of a call whose first attempt succeeds.
-func (p *policy) timed() bool {
-	return p.maxElapsed > 0 || p.onRetry != nil || p.onDone != nil
 }
 
 func (p *policy) now() time.Time {
@@ -418,7 +437,7 @@ func (p *policy) draw(ceiling time.Duration) time.Duration {
 	return max(p.jitter(ceiling, r), 0)
 }
 
-// mapErrors returns what the error maps make of err. Those of an override come first.
+// mapErrors returns what the error maps make of err. That of an override comes first.
 func (p *policy) mapErrors(ctx context.Context, err error) error {
 	if p.base == nil {
 		if p.mapError != nil {
@@ -431,7 +450,9 @@ func (p *policy) mapErrors(ctx context.Context, err error) error {
 	}
 	err = p.base.mapErrors(ctx, err)
 	for _, o := range p.opts {
-		err = o.mapErrors(ctx, err)
+		if o != p.override {
+			err = o.mapErrors(ctx, err)
+		}
 	}
 	return err
 }

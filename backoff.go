@@ -33,13 +33,6 @@ type constant time.Duration
 
 func (d constant) Delay(int) time.Duration { return time.Duration(d) }
 
-// The values that a zero field of [Exponential] stands for.
-const (
-	defaultBase   = 250 * time.Millisecond
-	defaultMax    = 8 * time.Second
-	defaultFactor = 2
-)
-
 // Exponential is the [Backoff] min(Max, Base × Factor^(n-1)) for failed attempt n.
 // The zero value is the default of [Do]: ceilings of 250ms, 500ms, 1s, 2s, 4s, and
 // then 8s.
@@ -59,22 +52,23 @@ type Exponential struct {
 	Factor float64       // growth from one ceiling to the next; zero means 2
 }
 
+var defaultDelay = Exponential{}.Delay
+
 // Delay returns the ceiling of the wait after failed attempt n, from 1.
 func (e Exponential) Delay(attempt int) time.Duration {
-	e = e.withDefaults()
-	// Do rejects the values that are clamped here, but Delay can be called without Do.
-	base, limit := max(e.Base, 0), max(e.Max, 0)
-	doublings := max(attempt, 1) - 1
+	// WithBackoff rejects negative fields, but Delay can be called without it.
+	base, limit := max(or(e.Base, 250*time.Millisecond), 0), max(or(e.Max, 8*time.Second), 0)
+	factor, doublings := or(e.Factor, 2), max(attempt, 1)-1
 	switch {
-	case doublings == 0 || !(e.Factor > 1):
+	case doublings == 0 || !(factor > 1):
 		return min(base, limit)
-	case e.Factor == 2:
+	case factor == 2:
 		if base > limit>>doublings {
 			return limit
 		}
 		return base << doublings
 	}
-	d := float64(base) * power(e.Factor, doublings)
+	d := float64(base) * power(factor, doublings)
 	if !(d < float64(limit)) {
 		return limit
 	}
@@ -96,46 +90,30 @@ func power(f float64, n int) float64 {
 	return result
 }
 
-func (e Exponential) withDefaults() Exponential {
-	if e.Base == 0 {
-		e.Base = defaultBase
-	}
-	if e.Max == 0 {
-		e.Max = defaultMax
-	}
-	if e.Factor == 0 {
-		e.Factor = defaultFactor
-	}
-	return e
-}
-
 // invalidBackoff returns an invalid option if b is invalid, else nil.
 func invalidBackoff(b Backoff) *policy {
 	var e Exponential
 	switch b := b.(type) {
-	case nil:
-		return invalidOption("WithBackoff(nil): must not be nil")
+	case Exponential:
+		e = b
+	case *Exponential:
+		if b == nil {
+			return invalidOption("WithBackoff((*Exponential)(nil)): must not be nil")
+		}
+		e = *b
 	case BackoffFunc:
 		if b == nil {
 			return invalidOption("WithBackoff(BackoffFunc(nil)): must not be nil")
 		}
-		return nil
-	case *Exponential:
-		if b == nil {
-			return invalidOption("WithBackoff(nil): must not be nil")
-		}
-		e = *b
-	case Exponential:
-		e = b
-	default:
-		return nil
+	case nil:
+		return invalidOption("WithBackoff(nil): must not be nil")
 	}
-	switch e = e.withDefaults(); {
+	switch {
 	case e.Base < 0:
 		return invalidOption("WithBackoff(Exponential{Base: " + e.Base.String() + "}): must not be negative")
 	case e.Max < 0:
 		return invalidOption("WithBackoff(Exponential{Max: " + e.Max.String() + "}): must not be negative")
-	case !(e.Factor >= 1) || math.IsInf(e.Factor, 1):
+	case e.Factor != 0 && !(e.Factor >= 1 && e.Factor <= math.MaxFloat64):
 		return invalidOption("WithBackoff(Exponential{Factor: " + strconv.FormatFloat(e.Factor, 'g', -1, 64) + "}): must be a finite number of at least 1")
 	}
 	return nil

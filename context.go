@@ -28,7 +28,7 @@ func Override(ctx context.Context, opts ...Option) context.Context {
 	if outer.override != nil {
 		opts = append([]Option{outer.override}, opts...)
 	}
-	return &scopeCtx{ctx, scope{Policy(opts...).(*policy), outer.previous}}
+	return &scope{ctx, outer.previous, Policy(opts...).(*policy)}
 }
 
 // PreviousAttempts returns, inside fn, the number of attempts before this one: 0 in the
@@ -50,30 +50,34 @@ func PreviousAttempts(ctx context.Context) int {
 	return scopeOf(ctx).previous
 }
 
-// A scope is what a context says to the calls of Do below it. It has both parts so that
-// a call searches its context only once.
+// A scope is a context that says to the calls of Do below it what Override and
+// PreviousAttempts need. It has both so that a call searches its context only once.
 type scope struct {
-	override *policy // nil if there is none
-	previous int
-}
-
-type scopeCtx struct {
 	context.Context
-	scope
+	previous int
+	override *policy // nil if there is none
 }
 
 type scopeKey struct{}
 
-func (c *scopeCtx) Value(key any) any {
+func (s *scope) Value(key any) any {
 	if key == (scopeKey{}) {
-		return c
+		return s
 	}
-	return c.Context.Value(key)
+	return s.Context.Value(key)
 }
 
-func scopeOf(ctx context.Context) scope {
-	if c, ok := ctx.Value(scopeKey{}).(*scopeCtx); ok {
-		return c.scope
+// AfterFunc lets package context watch a context that is not its own without a goroutine.
+func (s *scope) AfterFunc(f func()) (stop func() bool) {
+	return context.AfterFunc(s.Context, f)
+}
+
+var noScope scope
+
+// scopeOf returns the innermost scope of ctx, or one that says nothing.
+func scopeOf(ctx context.Context) *scope {
+	if s, ok := ctx.Value(scopeKey{}).(*scope); ok {
+		return s
 	}
-	return scope{}
+	return &noScope
 }

@@ -52,10 +52,8 @@ type verdict struct {
 func (v *verdict) Error() string { return v.text }
 func (v *verdict) Unwrap() error { return v.kind }
 
-// invalid returns the error of a call that has an invalid option or argument.
-func invalid(problem string) error {
-	return &Error{Reason: &verdict{"invalid " + problem, ErrInvalid}, said: advice{complete: true}}
-}
+// invalid returns the reason of a call that has an invalid option or argument.
+func invalid(problem string) *verdict { return &verdict{"invalid " + problem, ErrInvalid} }
 
 // An Error is every non-nil error of [Do], [DoValue], and the functions that [Wrap] and
 // [WrapUnary] return. errors.Is and errors.As match both Err and Reason; if errors.As
@@ -138,7 +136,7 @@ func (e *Error) RetryAfter() time.Duration { return e.advice().after }
 func (e *Error) advice() advice {
 	a := e.said
 	if !a.complete {
-		a.add(e.Err, false)
+		a.read(e.Err, a.restart)
 	}
 	return a
 }
@@ -160,11 +158,11 @@ func (e *Error) advise(a *advice, restarted bool) {
 	a.gaveUp = a.gaveUp || gaveUp && !restarted
 }
 
-// reasonOf returns the reason for the end of ctx, whose Err is err. It matches both err
-// and the cause.
-func reasonOf(ctx context.Context, err error) error {
-	cause := context.Cause(ctx)
-	if cause == err {
+// ended returns the reason for the end of ctx, which matches both its error and its cause,
+// or nil if ctx is not done.
+func ended(ctx context.Context) error {
+	err, cause := ctx.Err(), context.Cause(ctx)
+	if err == nil || err == cause {
 		return err
 	}
 	return &ctxError{err, cause}

@@ -2,6 +2,7 @@ package retry
 
 import (
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -89,69 +90,66 @@ type advice struct {
 	complete  bool          // all of the tree was read
 }
 
-// read returns err without the markers that are outermost, and what err says about
-// retrying.
-func read(err error) (error, advice) {
-	var a advice
+// unmark returns err without the markers that are outermost.
+func unmark(err error) error {
 	for {
 		m, ok := err.(*marker)
 		if !ok {
-			break
+			return err
 		}
-		a.mark(m)
 		err = m.err
 	}
-	if !a.permanent { // the rest of a permanent error seldom matters; see Error.advice
-		a.add(err, a.restart)
-		a.complete = true
-	}
-	return err, a
 }
 
-func (a *advice) mark(m *marker) {
-	a.after = max(a.after, m.after)
-	a.permanent = a.permanent || m.permanent
-	a.restart = a.restart || m.restart
-}
-
-// add adds what the tree of err says. It does not recurse along a chain of wrapped
+// read adds what the tree of err says. It does not recurse along a chain of wrapped
 // errors, which may be long. Restarted tells whether a Restart is above err.
-func (a *advice) add(err error, restarted bool) {
+func (a *advice) read(err error, restarted bool) {
 	for {
 		switch e := err.(type) {
 		case *marker:
-			a.mark(e)
+			a.after = max(a.after, e.after)
+			a.permanent = a.permanent || e.permanent
+			a.restart = a.restart || e.restart
 			restarted = restarted || e.restart
 			err = e.err
-			continue
+			if _, ok := err.(*marker); a.permanent && !ok {
+				return // the rest seldom matters; see Error.advice
+			}
 		case *Error:
 			e.advise(a, restarted)
 			return
-		}
-		if e, ok := err.(interface{ RetryAfter() time.Duration }); ok {
-			a.after = max(a.after, e.RetryAfter())
-		}
-		switch e := err.(type) {
 		case interface{ Unwrap() error }:
+			a.ask(err)
 			err = e.Unwrap()
 		case interface{ Unwrap() []error }:
+			a.ask(err)
 			for _, err := range e.Unwrap() {
-				a.add(err, restarted)
+				a.read(err, restarted)
 			}
 			return
-		default: // including nil
+		case interface{ RetryAfter() time.Duration }:
+			a.after = max(a.after, e.RetryAfter())
+			return
+		default:
 			return
 		}
+	}
+}
+
+// ask adds what err says by a method.
+func (a *advice) ask(err error) {
+	if e, ok := err.(interface{ RetryAfter() time.Duration }); ok {
+		a.after = max(a.after, e.RetryAfter())
 	}
 }
 
 // Is returns a predicate for [WithRetryIf] that reports whether an error matches any of
 // targets, as errors.Is does. With no targets, it always returns false.
 func Is(targets ...error) func(error) bool {
-	few, more := keep(targets)
+	few, more := copyOf(targets)
 	return func(err error) bool {
-		for _, target := range few {
-			if target != nil && errors.Is(err, target) {
+		for i, target := range few {
+			if i < len(targets) && errors.Is(err, target) {
 				return true
 			}
 		}
@@ -164,16 +162,10 @@ func Is(targets ...error) func(error) bool {
 	}
 }
 
-// keep copies targets without an allocation if they are few.
-func keep(targets []error) (few [2]error, more []error) {
-	for i, target := range targets {
-		if i < len(few) {
-			few[i] = target
-		} else {
-			more = append(more, target)
-		}
-	}
-	return few, more
+// copyOf returns a copy of targets, which needs no allocation if they are few.
+func copyOf(targets []error) (few [4]error, more []error) {
+	n := copy(few[:], targets)
+	return few, slices.Clone(targets[n:])
 }
 
 // As returns a predicate for [WithRetryIf] that reports whether errors.As finds an error

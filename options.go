@@ -41,9 +41,8 @@ type policy struct {
 	jitter         Jitter
 	rand           func() *rand.Rand
 	clock          func() Clock
-	retryIf        []func(error) bool
+	retryIf        func(error) bool
 	budget         *Budget
-	timed          bool   // the time at which the call starts matters
 	invalid        string // the first invalid option, and what is wrong with it
 
 	// In a merged policy these only tell whether there is one; base, opts, and
@@ -52,9 +51,10 @@ type policy struct {
 	onRetry  func(context.Context, Event)
 	onDone   func(context.Context, Event)
 
-	base     *policy   // of a merged policy: what opts were applied to, else nil
-	opts     []*policy // in order
-	override *policy   // that of opts which comes from Override, nil if there is none
+	base       *policy   // of a merged policy: what opts were applied to, else nil
+	opts       []*policy // in order
+	overridden bool      // the last of opts comes from Override
+	timed      bool      // the time at which the call starts matters
 }
 
 func (*policy) option() {}
@@ -79,9 +79,9 @@ func notPolicy(o Option) *policy {
 	return invalidOption(reflect.TypeOf(o).String() + " was not created by package retry")
 }
 
-// merge returns base with opts applied to it. One of opts may be an override.
-func merge(base *policy, opts []*policy, override *policy) policy {
-	p := *base
+// merge returns base with opts applied to it.
+func merge(base *policy, opts []*policy, overridden bool) (p policy) {
+	p = *base
 	for _, o := range opts {
 		p.maxAttempts = or(o.maxAttempts, p.maxAttempts)
 		p.maxElapsed = or(o.maxElapsed, p.maxElapsed)
@@ -89,7 +89,6 @@ func merge(base *policy, opts []*policy, override *policy) policy {
 		p.attemptTimeout = or(o.attemptTimeout, p.attemptTimeout)
 		p.budget = or(o.budget, p.budget)
 		p.invalid = or(p.invalid, o.invalid)
-		p.timed = p.timed || o.timed
 		if o.delay != nil {
 			p.delay = o.delay
 		}
@@ -114,8 +113,11 @@ func merge(base *policy, opts []*policy, override *policy) policy {
 		if o.onDone != nil {
 			p.onDone = o.onDone
 		}
+		if o.timed {
+			p.timed = true
+		}
 	}
-	p.base, p.opts, p.override = base, opts, override
+	p.base, p.opts, p.overridden = base, opts, overridden
 	return p
 }
 
@@ -135,7 +137,7 @@ func Policy(opts ...Option) Option {
 	for i, o := range opts {
 		own[i] = policyOf(o)
 	}
-	p := merge(&noOptions, own, nil)
+	p := merge(&noOptions, own, false)
 	return &p
 }
 
@@ -219,7 +221,7 @@ func WithBackoff(b Backoff) Option {
 // [FullJitter]. It is [ErrInvalid] for j to be nil.
 func WithJitter(j Jitter) Option {
 	if j == nil {
-		return &policy{invalid: "WithJitter(nil): must not be nil"}
+		return invalidOption("WithJitter(nil): must not be nil")
 	}
 	return &policy{jitter: j}
 }
@@ -233,7 +235,7 @@ func WithJitter(j Jitter) Option {
 // call Do.
 func WithSource(src rand.Source) Option {
 	if src == nil {
-		return &policy{invalid: "WithSource(nil): must not be nil"}
+		return invalidOption("WithSource(nil): must not be nil")
 	}
 	r := rand.New(lockedSource{src})
 	return &policy{rand: func() *rand.Rand { return r }}
@@ -243,7 +245,7 @@ func WithSource(src rand.Source) Option {
 // for c to be nil.
 func WithClock(c Clock) Option {
 	if c == nil {
-		return &policy{invalid: "WithClock(nil): must not be nil"}
+		return invalidOption("WithClock(nil): must not be nil")
 	}
 	return &policy{clock: func() Clock { return c }}
 }
@@ -258,10 +260,7 @@ func WithClock(c Clock) Option {
 // If WithRetryIf is given more than once, the last one applies. It is [ErrInvalid]
 // to give no predicate or a nil one. The slice must not be changed afterwards.
 func WithRetryIf(preds ...func(error) bool) Option {
-	if o := invalidPredicates(preds); o != nil {
-		return o
-	}
-	return &policy{retryIf: preds}
+	return &policy{retryIf: predicates(preds).any, invalid: predicates(preds).invalid()}
 }
 
 // WithMapError makes [Do] act on the error that f returns in place of the one that
@@ -277,7 +276,7 @@ func WithRetryIf(preds ...func(error) bool) Option {
 // [ErrInvalid] for f to be nil.
 func WithMapError(f func(ctx context.Context, err error) error) Option {
 	if f == nil {
-		return &policy{invalid: "WithMapError(nil): must not be nil"}
+		return invalidOption("WithMapError(nil): must not be nil")
 	}
 	return &policy{mapError: f}
 }
@@ -291,7 +290,7 @@ func WithMapError(f func(ctx context.Context, err error) error) Option {
 // default, there are no hooks. It is [ErrInvalid] for hook to be nil.
 func WithOnRetry(hook func(context.Context, Event)) Option {
 	if hook == nil {
-		return &policy{invalid: "WithOnRetry(nil): must not be nil"}
+		return invalidOption("WithOnRetry(nil): must not be nil")
 	}
 	return &policy{onRetry: hook, timed: true}
 }
@@ -302,7 +301,7 @@ func WithOnRetry(hook func(context.Context, Event)) Option {
 // [ErrInvalid] for hook to be nil.
 func WithOnDone(hook func(context.Context, Event)) Option {
 	if hook == nil {
-		return &policy{invalid: "WithOnDone(nil): must not be nil"}
+		return invalidOption("WithOnDone(nil): must not be nil")
 	}
 	return &policy{onDone: hook, timed: true}
 }
@@ -314,7 +313,7 @@ func WithOnDone(hook func(context.Context, Event)) Option {
 // [ErrInvalid] for l to be nil.
 func WithLogger(l *slog.Logger, level slog.Level) Option {
 	if l == nil {
-		return &policy{invalid: "WithLogger(nil): must not be nil"}
+		return invalidOption("WithLogger(nil): must not be nil")
 	}
 	return &policy{onRetry: func(ctx context.Context, ev Event) { logRetry(ctx, l, level, ev) }, timed: true}
 }
@@ -324,15 +323,14 @@ func WithLogger(l *slog.Logger, level slog.Level) Option {
 // invalid arguments.
 func WithBudget(b *Budget) Option {
 	if b == nil {
-		return &policy{invalid: "WithBudget(nil): must not be nil"}
+		return invalidOption("WithBudget(nil): must not be nil")
 	}
 	return &policy{budget: b, invalid: b.invalid}
 }
 
-// The functions below describe invalid options. They are not inlined, so that the
-// constructors can be.
+// The functions below return invalid options. Those that format a value are not inlined,
+// so that the constructors can be.
 
-//go:noinline
 func invalidOption(problem string) *policy { return &policy{invalid: problem} }
 
 //go:noinline
@@ -345,15 +343,27 @@ func notPositive(option string, d time.Duration) *policy {
 	return invalidOption(option + "(" + d.String() + "): must be positive")
 }
 
-// invalidPredicates returns an invalid option if preds are invalid, else nil.
-func invalidPredicates(preds []func(error) bool) *policy {
+type predicates []func(error) bool
+
+// any reports whether a predicate returns true for err.
+func (preds predicates) any(err error) bool {
+	for _, pred := range preds {
+		if pred(err) {
+			return true
+		}
+	}
+	return false
+}
+
+// invalid returns what is wrong with preds, or "".
+func (preds predicates) invalid() string {
 	if len(preds) == 0 {
-		return invalidOption("WithRetryIf(): must have a predicate")
+		return "WithRetryIf(): must have at least one predicate"
 	}
 	for _, pred := range preds {
 		if pred == nil {
-			return &policy{invalid: "WithRetryIf(nil): must not be nil"}
+			return "WithRetryIf(nil): must not be nil"
 		}
 	}
-	return nil
+	return ""
 }

@@ -82,40 +82,40 @@ import (
 // Do is safe for concurrent use.
 func Do(ctx context.Context, fn func(context.Context) error, opts ...Option) error {
 	if ctx == nil {
-		return invalid("argument: nil ctx")
+		return &Error{Reason: invalid("argument: nil ctx")}
 	}
 	if fn == nil {
-		return invalid("argument: nil fn")
-	}
-	p := &noOptions
-	if len(opts) > 0 {
-		p, opts = policyOf(opts[0]), opts[1:]
+		return &Error{Reason: invalid("argument: nil fn")}
 	}
 	s := scopeOf(ctx)
-	if len(opts) > 0 || s.override != nil {
-		return doMerged(ctx, fn, s, p, opts)
+	p := &noOptions
+	if len(opts) > 0 {
+		p = policyOf(opts[0])
+	}
+	if len(opts) > 1 || s.override != nil {
+		return doMerged(ctx, fn, s, p, opts[min(1, len(opts)):])
 	}
 	return do(ctx, fn, s, p)
 }
 
-// doMerged is do with a policy that is p with opts and the override of ctx applied. It
+// doMerged is do with a policy that is p with opts and the override of s applied. It
 // copies opts, so that the caller may reuse their array. If they are too many for the
 // copy, another call merges the rest on top of this one.
-func doMerged(ctx context.Context, fn func(context.Context) error, s scope, p *policy, opts []Option) error {
+func doMerged(ctx context.Context, fn func(context.Context) error, s *scope, p *policy, opts []Option) error {
 	var own [8]*policy
 	n := min(len(opts), len(own)-1)
 	for i := range n {
 		own[i] = policyOf(opts[i])
 	}
 	if n < len(opts) {
-		merged := merge(p, own[:n], nil)
+		merged := merge(p, own[:n], false)
 		return doMerged(ctx, fn, s, &merged, opts[n:])
 	}
 	if s.override != nil {
 		own[n] = s.override
 		n++
 	}
-	merged := merge(p, own[:n], s.override)
+	merged := merge(p, own[:n], s.override != nil)
 	return do(ctx, fn, s, &merged)
 }
 
@@ -172,31 +172,28 @@ type call struct {
 }
 
 // do makes attempts until one succeeds or there is a reason to stop.
-func do(ctx context.Context, fn func(context.Context) error, s scope, p *policy) error {
+func do(ctx context.Context, fn func(context.Context) error, s *scope, p *policy) error {
 	if p.invalid != "" {
-		return invalid("option: " + p.invalid)
+		return &Error{Reason: invalid("option: " + p.invalid)}
 	}
 	var c call
 	if p.timed {
 		c.start = p.now()
 	}
-	if err := ctx.Err(); err != nil {
-		return c.end(ctx, p, reasonOf(ctx, err))
+	if ctx.Err() != nil {
+		return c.end(ctx, p, ended(ctx))
 	}
 	attemptCtx := ctx
 	if s.previous > 0 {
-		attemptCtx = &scopeCtx{ctx, scope{s.override, 0}}
+		attemptCtx = &scope{ctx, 0, s.override}
 	}
 	for {
 		c.Attempt++
 		var err error
-		if p.attemptTimeout > 0 {
-			err = c.attemptWithin(p.attemptTimeout, attemptCtx, fn, p)
-		} else {
+		if p.attemptTimeout == 0 && p.mapError == nil {
 			err = fn(attemptCtx)
-			if p.mapError != nil {
-				err = p.mapErrors(attemptCtx, err)
-			}
+		} else {
+			err = c.attempt(attemptCtx, fn, p)
 		}
 		if err == nil {
 			if p.budget != nil {
@@ -208,27 +205,34 @@ func do(ctx context.Context, fn func(context.Context) error, s scope, p *policy)
 			return nil
 		}
 		reason := c.next(ctx, p, err)
-		if reason == nil {
+		switch {
+		case reason != nil:
+		case p.budget != nil:
+			reason = c.charge(ctx, p)
+		default:
 			reason = c.pause(ctx, p)
 		}
 		if reason != nil {
 			return c.end(ctx, p, reason)
 		}
-		attemptCtx = &scopeCtx{ctx, scope{s.override, c.Attempt - c.earlier}}
+		attemptCtx = &scope{ctx, c.Attempt - c.earlier, s.override}
 	}
 }
 
-// attemptWithin calls fn and the error maps with a timeout.
-func (c *call) attemptWithin(d time.Duration, ctx context.Context, fn func(context.Context) error, p *policy) error {
-	starts := false
-	defer func() { // ctx may panic
-		if !starts {
-			c.refund(p)
-		}
-	}()
-	ctx, cancel := context.WithTimeout(ctx, d)
-	defer cancel()
-	starts = true
+// attempt calls fn with a timeout, and then the error maps.
+func (c *call) attempt(ctx context.Context, fn func(context.Context) error, p *policy) error {
+	if p.attemptTimeout > 0 {
+		starts := false
+		defer func() {
+			if !starts {
+				c.refund(p) // ctx panicked
+			}
+		}()
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, p.attemptTimeout)
+		defer cancel()
+		starts = true
+	}
 	err := fn(ctx)
 	if p.mapError != nil {
 		err = p.mapErrors(ctx, err)
@@ -240,7 +244,10 @@ func (c *call) attemptWithin(d time.Duration, ctx context.Context, fn func(conte
 // is another attempt after c.Wait, and the reason to stop otherwise. The order of the
 // checks is part of what Do promises.
 func (c *call) next(ctx context.Context, p *policy, err error) error {
-	c.Err, c.said = read(err)
+	c.Err = unmark(err)
+	c.said = advice{}
+	c.said.read(err, false)
+	c.said.complete = !c.said.permanent
 	if c.said.restart {
 		c.earlier = c.Attempt - 1
 		if p.maxElapsed > 0 {
@@ -251,18 +258,25 @@ func (c *call) next(ctx context.Context, p *policy, err error) error {
 		}
 	}
 	c.charged = false
-	if err := ctx.Err(); err != nil {
-		return reasonOf(ctx, err)
+
+	if ctx.Err() != nil {
+		return ended(ctx)
 	}
-	if reason := p.notRetryable(err, c.said); reason != nil {
-		return reason
+	switch {
+	case c.said.permanent:
+		return ErrNotRetryable
+	case c.said.gaveUp && p.maxAttempts != Unlimited: // without a limit, nothing multiplies
+		return errNested
+	case p.retryIf != nil && !p.retryIf(err):
+		return ErrNotRetryable
 	}
 	attempt := c.Attempt - c.earlier
 	if attempt >= or(p.maxAttempts, 5) {
 		return ErrExhausted
 	}
-	if limit := or(p.maxRetryAfter, time.Minute); c.said.after > limit {
-		return &verdict{"asked to wait " + c.said.after.String() + ", more than WithMaxRetryAfter(" + limit.String() + ")", ErrRetryAfter}
+	after := c.said.after
+	if limit := or(p.maxRetryAfter, time.Minute); after > limit {
+		return &verdict{"asked to wait " + after.String() + ", more than WithMaxRetryAfter(" + limit.String() + ")", ErrRetryAfter}
 	}
 
 	var now time.Time
@@ -271,8 +285,18 @@ func (c *call) next(ctx context.Context, p *policy, err error) error {
 		now = p.now()
 		c.Elapsed = now.Sub(c.start)
 	}
-	ceiling := p.ceiling(attempt)
-	if after := c.said.after; after > 0 {
+	delay, jitter, r := defaultDelay, FullJitter, runtimeRand
+	if p.delay != nil {
+		delay = p.delay
+	}
+	if p.jitter != nil {
+		jitter = p.jitter
+	}
+	if p.rand != nil {
+		r = p.rand()
+	}
+	ceiling := max(delay(attempt), 0)
+	if after > 0 {
 		// Clients that were told the same delay must not return together, but the
 		// spread must not make this call give up.
 		left := time.Duration(math.MaxInt64)
@@ -284,7 +308,7 @@ func (c *call) next(ctx context.Context, p *policy, err error) error {
 		}
 		ceiling = max(ceiling, min(after, left-after)/2)
 	}
-	c.Wait = add(p.draw(ceiling), c.said.after)
+	c.Wait = add(max(jitter(ceiling, r), 0), after)
 	if p.maxElapsed > 0 && add(c.Elapsed-c.restart, c.Wait) >= p.maxElapsed {
 		return ErrMaxElapsed
 	}
@@ -295,51 +319,36 @@ func (c *call) next(ctx context.Context, p *policy, err error) error {
 	return nil
 }
 
-// pause takes a token, calls the OnRetry hooks, and waits.
-func (c *call) pause(ctx context.Context, p *policy) (reason error) {
-	if p.budget != nil {
-		if !p.budget.withdraw() {
-			return ErrBudget
-		}
-		c.charged = true
-		finished := false
-		defer func() {
-			if !finished || reason != nil {
-				c.refund(p)
-			}
-		}()
-		reason = c.pause1(ctx, p)
-		finished = true
-		return reason
+// charge takes a token for the next attempt and then pauses. The token goes back if the
+// attempt does not start, also if a hook, the Clock, or ctx panics or exits the goroutine.
+func (c *call) charge(ctx context.Context, p *policy) error {
+	if !p.budget.withdraw() {
+		return ErrBudget
 	}
-	return c.pause1(ctx, p)
+	c.charged = true
+	starts := false
+	defer func() {
+		if !starts {
+			c.refund(p)
+		}
+	}()
+	reason := c.pause(ctx, p)
+	starts = reason == nil
+	return reason
 }
 
-func (c *call) pause1(ctx context.Context, p *policy) error {
+// pause calls the OnRetry hooks and then waits for c.Wait or until ctx is done. It returns
+// nil if the next attempt can start, and the reason to stop otherwise.
+func (c *call) pause(ctx context.Context, p *policy) error {
 	if p.onRetry != nil && ctx.Err() == nil {
 		p.observe(ctx, c.Event, false)
 	}
-	if ctx.Err() == nil {
-		if err := c.wait(ctx, p); err != nil {
-			return err
-		}
+	if ctx.Err() != nil {
+		return ended(ctx)
 	}
-	if err := ctx.Err(); err != nil {
-		return reasonOf(ctx, err)
-	}
-	return nil
-}
-
-// wait sleeps for c.Wait or until ctx is done. It returns the error of a Clock that
-// fails for another reason.
-func (c *call) wait(ctx context.Context, p *policy) error {
 	if p.clock != nil {
-		err := p.clock().Sleep(ctx, c.Wait)
-		if err != nil {
-			if ctx.Err() != nil {
-				return nil
-			}
-			return err
+		if err := p.clock().Sleep(ctx, c.Wait); err != nil {
+			return or(ended(ctx), err)
 		}
 	} else if c.Wait > 0 {
 		if c.timer == nil {
@@ -351,10 +360,13 @@ func (c *call) wait(ctx context.Context, p *policy) error {
 		case <-c.timer.C:
 		case <-ctx.Done():
 			c.timer.Stop()
-			return nil
+			return ended(ctx)
 		}
 	}
 	c.Waited = add(c.Waited, c.Wait)
+	if ctx.Err() != nil { // a cancellation takes precedence over a timer
+		return ended(ctx)
+	}
 	return nil
 }
 
@@ -397,46 +409,6 @@ func (p *policy) now() time.Time {
 	return p.clock().Now()
 }
 
-// notRetryable returns the reason not to retry err, or nil. The verdict of a nested
-// call does not count if attempts are unlimited, because nothing multiplies then.
-func (p *policy) notRetryable(err error, said advice) error {
-	if said.permanent {
-		return ErrNotRetryable
-	}
-	if said.gaveUp && p.maxAttempts != Unlimited {
-		return errNested
-	}
-	if p.retryIf == nil {
-		return nil
-	}
-	for _, pred := range p.retryIf {
-		if pred(err) {
-			return nil
-		}
-	}
-	return ErrNotRetryable
-}
-
-// ceiling returns the backoff after the given attempt.
-func (p *policy) ceiling(attempt int) time.Duration {
-	if p.delay == nil {
-		return Exponential{}.Delay(attempt)
-	}
-	return max(p.delay(attempt), 0)
-}
-
-// draw returns ceiling with jitter.
-func (p *policy) draw(ceiling time.Duration) time.Duration {
-	r := runtimeRand
-	if p.rand != nil {
-		r = p.rand()
-	}
-	if p.jitter == nil {
-		return FullJitter(ceiling, r)
-	}
-	return max(p.jitter(ceiling, r), 0)
-}
-
 // mapErrors returns what the error maps make of err. That of an override comes first.
 func (p *policy) mapErrors(ctx context.Context, err error) error {
 	if p.base == nil {
@@ -445,14 +417,15 @@ func (p *policy) mapErrors(ctx context.Context, err error) error {
 		}
 		return err
 	}
-	if p.override != nil {
-		err = p.override.mapErrors(ctx, err)
+	opts := p.opts
+	if p.overridden {
+		last := len(opts) - 1
+		err = opts[last].mapErrors(ctx, err)
+		opts = opts[:last]
 	}
 	err = p.base.mapErrors(ctx, err)
-	for _, o := range p.opts {
-		if o != p.override {
-			err = o.mapErrors(ctx, err)
-		}
+	for _, o := range opts {
+		err = o.mapErrors(ctx, err)
 	}
 	return err
 }

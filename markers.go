@@ -148,8 +148,8 @@ func (a *advice) ask(err error) {
 func Is(targets ...error) func(error) bool {
 	few, more := copyOf(targets)
 	return func(err error) bool {
-		for i, target := range few {
-			if i < len(targets) && errors.Is(err, target) {
+		for _, target := range few {
+			if target != nil && errors.Is(err, target) {
 				return true
 			}
 		}

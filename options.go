@@ -220,10 +220,7 @@ func WithBackoff(b Backoff) Option {
 // WithJitter sets how the wait is drawn from its ceiling. The default is
 // [FullJitter]. It is [ErrInvalid] for j to be nil.
 func WithJitter(j Jitter) Option {
-	if j == nil {
-		return invalidOption("WithJitter(nil): must not be nil")
-	}
-	return &policy{jitter: j}
+	return &policy{jitter: j, invalid: ifNil(j == nil, "WithJitter")}
 }
 
 // WithSource makes the [Jitter] draw from src. With a seeded source, such as
@@ -244,10 +241,7 @@ func WithSource(src rand.Source) Option {
 // WithClock makes the call use c instead of the system clock. It is [ErrInvalid]
 // for c to be nil.
 func WithClock(c Clock) Option {
-	if c == nil {
-		return invalidOption("WithClock(nil): must not be nil")
-	}
-	return &policy{clock: func() Clock { return c }}
+	return &policy{clock: func() Clock { return c }, invalid: ifNil(c == nil, "WithClock")}
 }
 
 // WithRetryIf makes [Do] retry an error only if at least one of preds returns true
@@ -275,10 +269,7 @@ func WithRetryIf(preds ...func(error) bool) Option {
 // the value that fn returned with it. By default, Do acts on what fn returned. It is
 // [ErrInvalid] for f to be nil.
 func WithMapError(f func(ctx context.Context, err error) error) Option {
-	if f == nil {
-		return invalidOption("WithMapError(nil): must not be nil")
-	}
-	return &policy{mapError: f}
+	return &policy{mapError: f, invalid: ifNil(f == nil, "WithMapError")}
 }
 
 // WithOnRetry calls hook before each wait, with the context of [Do]. The retry
@@ -289,10 +280,7 @@ func WithMapError(f func(ctx context.Context, err error) error) Option {
 // Error and continues. A hook that calls runtime.Goexit ends the goroutine. By
 // default, there are no hooks. It is [ErrInvalid] for hook to be nil.
 func WithOnRetry(hook func(context.Context, Event)) Option {
-	if hook == nil {
-		return invalidOption("WithOnRetry(nil): must not be nil")
-	}
-	return &policy{onRetry: hook, timed: true}
+	return &policy{onRetry: hook, timed: true, invalid: ifNil(hook == nil, "WithOnRetry")}
 }
 
 // WithOnDone calls hook once when the call ends, whether or not it succeeded, with
@@ -300,10 +288,7 @@ func WithOnRetry(hook func(context.Context, Event)) Option {
 // or if fn panics or calls runtime.Goexit. See [WithOnRetry] for how hooks run. It is
 // [ErrInvalid] for hook to be nil.
 func WithOnDone(hook func(context.Context, Event)) Option {
-	if hook == nil {
-		return invalidOption("WithOnDone(nil): must not be nil")
-	}
-	return &policy{onDone: hook, timed: true}
+	return &policy{onDone: hook, timed: true, invalid: ifNil(hook == nil, "WithOnDone")}
 }
 
 // WithLogger logs one record before each wait, at the given level, with the message
@@ -312,10 +297,7 @@ func WithOnDone(hook func(context.Context, Event)) Option {
 // logged; use [WithOnDone] for that. By default, nothing is logged. It is
 // [ErrInvalid] for l to be nil.
 func WithLogger(l *slog.Logger, level slog.Level) Option {
-	if l == nil {
-		return invalidOption("WithLogger(nil): must not be nil")
-	}
-	return &policy{onRetry: func(ctx context.Context, ev Event) { logRetry(ctx, l, level, ev) }, timed: true}
+	return &policy{onRetry: func(ctx context.Context, ev Event) { logRetry(ctx, l, level, ev) }, timed: true, invalid: ifNil(l == nil, "WithLogger")}
 }
 
 // WithBudget charges the retries of the call to b. By default, retries are not
@@ -330,6 +312,13 @@ func WithBudget(b *Budget) Option {
 
 // The functions below return invalid options. Those that format a value are not inlined,
 // so that the constructors can be.
+
+func ifNil(isNil bool, option string) string {
+	if isNil {
+		return option + "(nil): must not be nil"
+	}
+	return ""
+}
 
 func invalidOption(problem string) *policy { return &policy{invalid: problem} }
 

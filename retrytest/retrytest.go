@@ -16,8 +16,10 @@ import (
 // Advance. A Clock is safe for concurrent use and must not be copied.
 //
 // Pass it to the code under test with retry.WithClock, through retry.Override if the code
-// accepts no options. The timeouts of retry.WithAttemptTimeout and the deadlines of
-// contexts still use the system clock.
+// accepts no options. A Clock does not end contexts: their deadlines, and the timeouts of
+// retry.WithAttemptTimeout, expire by the system clock. Do does compare the deadline of its
+// context with the time of the Clock, so it returns retry.ErrDeadline if a wait would
+// advance the Clock past it.
 type Clock struct {
 	mu    sync.Mutex
 	now   time.Time
@@ -72,7 +74,8 @@ func (c *Clock) add(d time.Duration) time.Time {
 //
 // Filters and error maps see err, so it should be what the client reports for a lost
 // reply, such as io.ErrUnexpectedEOF. Errors of fn remain. If err is nil, no reply is
-// lost. Each nested call loses replies of its own.
+// lost. Each nested call loses replies of its own, so code that calls an inner loop again
+// from an outer one loses a reply of each inner call.
 func LoseReplies(ctx context.Context, n int, err error) context.Context {
 	return retry.Override(ctx, retry.WithMapError(func(ctx context.Context, actual error) error {
 		if actual == nil && retry.PreviousAttempts(ctx) < n {

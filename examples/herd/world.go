@@ -3,7 +3,13 @@ package main
 import (
 	"container/heap"
 	"context"
+	"crypto/sha256"
+	"fmt"
 	"iter"
+	"math/rand/v2"
+	"runtime"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"example.com/retry"
@@ -114,4 +120,27 @@ func (s *sleepers) Pop() any {
 	old[last] = nil // let a finished process go
 	*s = old[:last]
 	return p
+}
+
+// source returns the randomness of one part of one run. Each has its own, derived
+// from the seed and the part's name, so that runs may be made in any order and
+// side by side, and that a change to one part leaves the others alone.
+func source(seed uint64, part ...any) rand.Source {
+	return rand.NewChaCha8(sha256.Sum256(fmt.Appendln(nil, append([]any{seed}, part...)...)))
+}
+
+// spread calls job(0) to job(n-1) on all processors, in no certain order, and
+// after each tells done which part of them has returned.
+func spread(n int, job func(i int), done func(part float64)) {
+	var next, returned atomic.Int64
+	var workers sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		workers.Go(func() {
+			for i := next.Add(1) - 1; i < int64(n); i = next.Add(1) - 1 {
+				job(int(i))
+				done(float64(returned.Add(1)) / float64(n))
+			}
+		})
+	}
+	workers.Wait()
 }

@@ -12,8 +12,9 @@ import (
 )
 
 // contention is the simulation of Brooker, "Exponential Backoff And Jitter", AWS
-// Architecture Blog, 2015: clients start together, each reads the version of a
-// value and writes with it, and on a conflict backs off and reads again.
+// Architecture Blog, 2015. Clients start at the same time. Each client reads the
+// version of a value and writes with it. After a conflict, the client backs off and
+// reads again.
 type contention struct {
 	hopMean, hopSD time.Duration
 	backoff        retry.Exponential
@@ -21,9 +22,9 @@ type contention struct {
 	runs           int   // for each way and size
 }
 
-// The times are those of the article. But its program doubles the base before the
-// first backoff already, whereas the first ceiling of an Exponential is Base
-// itself: what is 5 ms there is 10 ms here. Hence the last of the ways.
+// The times are those of the article. However, the article's program doubles the
+// base before the first backoff, whereas the first ceiling of an Exponential is
+// Base. What is 5 ms there is 10 ms here, which is why there is a last way.
 var theContention = contention{
 	hopMean: 10 * time.Millisecond,
 	hopSD:   2 * time.Millisecond,
@@ -59,11 +60,11 @@ func (c contention) ways() []way {
 	}
 }
 
-// An effort is what one size of the herd needs to get all its writes done, one
-// value of each for every run.
+// An effort is what a herd of one size needs until all its writes succeed. Its
+// samples have one value for each run.
 type effort struct {
-	calls sample // writes, the conflicts among them
-	took  sample // seconds until the last writer is done
+	calls sample // writes, including conflicts
+	took  sample // seconds until the last client finishes
 }
 
 // run returns the efforts by way and size.
@@ -106,8 +107,8 @@ func (c contention) once(seed uint64, run int, by way, clients int) (calls int, 
 	return store.writes, world.now
 }
 
-// A writer is a client that changes the value of a store once, however often it
-// has to try.
+// A writer is a client that changes the value of a store once. It retries until it
+// succeeds.
 type writer struct {
 	net    *network
 	store  *store
@@ -126,16 +127,16 @@ func (w *writer) run() {
 		return err
 	}, w.policy)
 	if err != nil {
-		panic(err) // it tries until it succeeds
+		panic(err) // there is no limit on the attempts
 	}
 }
 
-// A store is a server that holds one value under optimistic concurrency: a write
-// names the version that its writer has read, and conflicts if there is a newer
-// one.
+// A store is a server that holds one value under optimistic concurrency control. A
+// write names the version that its client has read, and conflicts if there is a
+// newer version.
 type store struct {
 	version int
-	writes  int // calls, the conflicts among them
+	writes  int // including conflicts
 }
 
 var errConflict = errors.New("conflict: the version read is not the latest")
@@ -151,68 +152,83 @@ func (s *store) write(version int) error {
 	return nil
 }
 
-// A network delays each message on its way by |Normal(mean, sd)|.
+// A network delays each message by |Normal(mean, sd)|.
 type network struct {
 	world    *world
 	rand     *rand.Rand
 	mean, sd time.Duration
 }
 
-// hop takes the running process across, one way.
+// hop sends the running process across the network, one way.
 func (n *network) hop() {
 	delay := n.mean + time.Duration(n.rand.NormFloat64()*float64(n.sd))
 	n.world.wait(delay.Abs())
 }
 
-// articleSize is the size of the herd that the article speaks of.
+// articleSize is the size of the herd that the article discusses.
 const articleSize = 100
 
 func (c contention) report(seed uint64, done func(part float64)) report {
 	efforts := c.run(seed, done)
 	n := slices.Index(c.clients, articleSize)
 	none, expo, full, twice := efforts[noBackoff][n], efforts[noJitter][n], efforts[fullJitter][n], efforts[fullJitterFromTwice][n]
+	fewer := func(a, b sample) float64 { return 100 * (1 - a.mean()/b.mean()) }
+	calls := func(e effort) sample { return e.calls }
+	took := func(e effort) sample { return e.took }
+
+	load := c.panel("Write calls", axis{end: 10000, tick: 2000}, efforts, calls)
+	load.label(noBackoff, "no backoff", point{98, 5000})
+	load.label(noJitter, "no jitter", point{150, 3000})
+	load.label(fullJitter, "full jitter", point{118, 350})
+	load.label(equalJitter, "equal jitter", point{158, 700})
+	finish := c.panel("Time until the last client finishes (s)", axis{end: 120, tick: 20}, efforts, took)
+	finish.label(noJitter, "no jitter", point{70, 70})
+	finish.labelFrom(equalJitter, "equal jitter", point{60, 24}, point{62, 5})
+	finish.labelFrom(fullJitter, "full jitter", point{107, 24}, point{112, 5})
+	finish.labelFrom(noBackoff, "no backoff", point{150, 24}, point{157, 3})
+
 	return report{
-		title: "Contention: clients write the same value at once, and back off on a conflict",
-		caption: fmt.Sprintf("With %d clients full jitter makes %.2f of the calls of no backoff, and %.2f of the calls "+
-			"of exponential backoff without jitter in %.3f of its time: clients that wait equally long meet again. "+
-			"Means of %d runs, in the table ± standard error; base %v, cap %v. The program of the article begins at twice the base; "+
-			"with that, full jitter makes %.2f of the calls of no backoff.",
-			articleSize, full.calls.mean()/none.calls.mean(), full.calls.mean()/expo.calls.mean(), full.took.mean()/expo.took.mean(),
-			c.runs, c.backoff.Base, c.backoff.Max, twice.calls.mean()/none.calls.mean()),
-		table: c.table(efforts),
-		figure: figure{columns: 2, height: 260, panels: []panel{
-			c.panel("write calls", axis{"calls", 10000, 2000}, efforts, func(e effort) sample { return e.calls }),
-			c.panel("time until the last client is done", axis{"seconds", 120, 20}, efforts, func(e effort) sample { return e.took }),
-		}},
+		title: "Without jitter, clients that collided collide again",
+		setup: fmt.Sprintf("Clients update the same value at the same time. A client whose write conflicts backs off (base %v, cap %v), "+
+			"reads the value again, and retries.", c.backoff.Base, c.backoff.Max),
+		tables: []table{
+			c.table("write calls", "%.1f", efforts, calls),
+			c.table("time until all finish (s)", "%.2f", efforts, took),
+		},
+		caption: fmt.Sprintf("With %d clients, full jitter needs %.0f%% fewer calls than no backoff. Compared with exponential backoff without jitter, "+
+			"it needs %.0f%% fewer calls and finishes %.0f times sooner. Clients without backoff finish soonest, but only because the simulated "+
+			"server has unlimited capacity. The article's program starts at twice the base delay, as in the last row; full jitter then needs "+
+			"%.0f%% fewer calls than no backoff. Means of %d runs ± standard error.",
+			articleSize, fewer(full.calls, none.calls), fewer(full.calls, expo.calls), expo.took.mean()/full.took.mean(),
+			fewer(twice.calls, none.calls), c.runs),
+		figure: figure{panels: []panel{load, finish}},
 	}
 }
 
-func (c contention) table(efforts [][]effort) table {
-	t := table{head: [][]string{{""}, {"clients"}}}
+// table has a column for each of three sizes.
+func (c contention) table(of, format string, efforts [][]effort, value func(effort) sample) table {
+	t := table{head: [][]string{{of}}}
 	for _, w := range c.ways() {
 		t.rows = append(t.rows, []string{w.name})
 	}
-	columns := func(title, format string, of func(effort) sample) {
-		for _, clients := range []int{10, articleSize, 200} {
-			t.head[0] = append(t.head[0], title)
-			t.head[1] = append(t.head[1], fmt.Sprint(clients))
-			for w := range t.rows {
-				s := of(efforts[w][slices.Index(c.clients, clients)])
-				t.rows[w] = append(t.rows[w], fmt.Sprintf(format, s.mean(), s.se()))
-			}
+	for _, clients := range []int{10, articleSize, 200} {
+		t.head[0] = append(t.head[0], fmt.Sprintf("%d clients", clients))
+		for w := range t.rows {
+			s := value(efforts[w][slices.Index(c.clients, clients)])
+			t.rows[w] = append(t.rows[w], meanAndError(format, s))
 		}
 	}
-	columns("calls", "%.1f ±%.1f", func(e effort) sample { return e.calls })
-	columns("seconds", "%.2f ±%.2f", func(e effort) sample { return e.took })
 	return t
 }
 
-func (c contention) panel(title string, y axis, efforts [][]effort, of func(effort) sample) panel {
-	p := panel{title: title, x: axis{"clients", 200, 50}, y: y}
-	for w, way := range c.ways()[:fullJitterFromTwice] {
-		l := line{name: way.name}
+// panel has a line for each way but the last, which is not in the article.
+func (c contention) panel(title string, y axis, efforts [][]effort, value func(effort) sample) panel {
+	p := panel{title: title, x: axis{"clients", 0, 200, 50}, y: y}
+	colors := []string{noBackoff: "gray", noJitter: "red", equalJitter: "blue", fullJitter: "green"}
+	for w, color := range colors {
+		l := line{color: color}
 		for n, clients := range c.clients {
-			l.points = append(l.points, point{float64(clients), of(efforts[w][n]).mean()})
+			l.points = append(l.points, point{float64(clients), value(efforts[w][n]).mean()})
 		}
 		p.lines = append(p.lines, l)
 	}

@@ -15,6 +15,9 @@ func ratio(a, b sample) (r, se float64) {
 }
 
 func TestContention(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes long with the race detector")
+	}
 	// The same herd in a faster world: as it has no scale of its own, nothing but
 	// a delay that is not as fine as the clock can tell the two apart.
 	faster := theContention

@@ -1,14 +1,13 @@
 // Herd simulates what retries do to a service, and shows why this package waits
-// with full jitter by default and has a budget. It runs the package's own code in
-// a time of its own, so that hours pass in seconds.
+// with full jitter by default and has a budget. It runs the package's real code on
+// a simulated clock, so that hours pass in seconds.
 //
 // Usage:
 //
 //	go run ./examples/herd [-seed N] [-svg DIR]
 //
-// It prints three tables. With -svg it also draws them, as contention.svg,
-// outage.svg and metastable.svg in DIR. The same seed gives the same output, byte
-// for byte.
+// It prints a table or two for each simulation. With -svg, it also draws a figure
+// of each into DIR. The same seed gives the same output, byte for byte.
 package main
 
 import (
@@ -32,7 +31,9 @@ func main() {
 	os.Exit(herd(os.Args[1:], os.Stdout, os.Stderr, []simulation{
 		{"contention", theContention.report},
 		{"outage", theOutage.report},
+		{"sizing", theSizing.report},
 		{"metastable", theMetastable.report},
+		{"trigger", theTrigger.report},
 	}))
 }
 

@@ -8,22 +8,37 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 )
 
-// small returns simulations as those of main, but quick.
+// small returns the simulations of main, in the same order, but quick.
 func small() []simulation {
-	c, o, m := theContention, theOutage, theMetastable
+	c := theContention
 	c.clients, c.runs = []int{10, 100, 200}, 2
-	o.down, o.until = window{2 * time.Second, 4 * time.Second}, 8*time.Second
-	o.clients, m.rate, m.capacity = 10, 28, 30
-	m.down, m.runs, m.until = window{5 * time.Second, 8 * time.Second}, 2, 70*time.Second
+
+	o := theOutage
+	o.clients = 10
+
+	m := theMetastable
+	m.rate, m.capacity, m.runs = 28, 30, 2
+
+	tr := trigger{slices.Clone(theTrigger.cases)}
+	for i := range tr.cases {
+		tr.cases[i].rate /= 10
+		tr.cases[i].capacity /= 10
+		tr.cases[i].runs, tr.cases[i].until = 2, 130*time.Second
+	}
+
 	return []simulation{
 		{"contention", c.report},
 		{"outage", o.report},
+		{"sizing", theSizing.report},
 		{"metastable", m.report},
+		{"trigger", tr.report},
 	}
 }
 
@@ -89,7 +104,7 @@ func TestOutputThatCannotBeWritten(t *testing.T) {
 	ran := 0
 	nothing := []simulation{{"nothing", func(uint64, func(float64)) report {
 		ran++
-		return report{table: table{rows: [][]string{{"none"}}}}
+		return report{tables: []table{{rows: [][]string{{"none"}}}}}
 	}}}
 	var stderr bytes.Buffer
 	if code := herd([]string{"-svg", file}, io.Discard, &stderr, nothing); code != 1 || strings.Count(stderr.String(), "\n") != 1 || ran != 0 {
@@ -131,18 +146,32 @@ func TestProgress(t *testing.T) {
 
 func TestFigures(t *testing.T) {
 	marked := simulation{"marked", func(uint64, func(float64)) report {
-		p := panel{x: axis{"<", 1, 1}, y: axis{"&", 1, 1}, lines: []line{{points: []point{{0, 1}}}}}
-		return report{title: `a < "b" & c`, figure: figure{columns: 1, height: 1, panels: []panel{p}}}
+		p := panel{x: axis{"<", 0, 1, 1}, y: axis{end: 1, tick: 1}, lines: []line{{"red", []point{{0, 1}}}}}
+		p.label(0, "a & b", point{0, 0})
+		return report{title: `a < "b" & c`, figure: figure{panels: []panel{p}}}
 	}}
 	for _, s := range append(small(), marked) {
 		r := s.run(1, func(float64) {})
 		for _, p := range r.figure.panels {
+			inside := func(at point) bool {
+				return p.x.begin <= at.x && at.x <= p.x.end && p.y.begin <= at.y && at.y <= p.y.end
+			}
+			labeled := map[string]bool{}
+			for _, l := range p.labels {
+				labeled[l.color] = true
+				if !inside(l.at) {
+					t.Errorf("%s: %s: label %q is outside of the axes", s.name, p.title, l.text)
+				}
+			}
 			for _, l := range p.lines {
+				if !labeled[l.color] {
+					t.Errorf("%s: %s: the %s line has no label", s.name, p.title, l.color)
+				}
 				if len(l.points) == 0 {
-					t.Errorf("%s: %s: a line without points", s.name, p.title)
+					t.Errorf("%s: %s: the %s line has no points", s.name, p.title, l.color)
 				}
 				for _, at := range l.points {
-					if at.x < 0 || at.x > p.x.end || at.y < 0 || at.y > p.y.end {
+					if !inside(at) {
 						t.Errorf("%s: %s: %v is outside of the axes", s.name, p.title, at)
 					}
 				}
@@ -159,21 +188,53 @@ func TestFigures(t *testing.T) {
 	}
 }
 
-func TestTable(t *testing.T) {
+// The other figures depend on floating-point functions, which can round differently
+// on other processors.
+func TestFiguresInDocs(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes long with the race detector")
+	}
+	for _, s := range []simulation{
+		{"outage", theOutage.report},
+		{"sizing", theSizing.report},
+	} {
+		want, err := os.ReadFile("../../docs/" + s.name + ".svg")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := s.run(1, func(float64) {}).svg(); got != string(want) {
+			t.Errorf("docs/%s.svg is out of date: draw all figures again with go run ./examples/herd -svg docs", s.name)
+		}
+	}
+}
+
+func TestTextFitsTerminal(t *testing.T) {
+	for _, s := range small() {
+		for line := range strings.Lines(s.run(1, func(float64) {}).String()) {
+			if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > 80 {
+				t.Errorf("%s: a line has %d columns, want at most 80: %s", s.name, n, line)
+			}
+		}
+	}
+}
+
+func TestReport(t *testing.T) {
 	r := report{
 		title:   "Title",
-		caption: strings.Repeat("word ", 19),
-		table: table{
-			head: [][]string{{"", "a"}},
-			rows: [][]string{{"one", "1 ±2"}, {"three", "4"}},
+		setup:   "Setup.",
+		caption: strings.Repeat("word ", 17),
+		tables: []table{
+			{head: [][]string{{"", "a"}}, rows: [][]string{{"one", "1 ±2"}, {"three", "4"}}},
+			{rows: [][]string{{"second"}}},
 		},
 	}
-	want := "Title\n\n" +
+	want := "Title\n\nSetup.\n\n" +
 		"             a\n" +
 		"  one     1 ±2\n" +
 		"  three      4\n\n" +
-		strings.TrimSpace(strings.Repeat("word ", 18)) + "\nword\n"
+		"  second\n\n" +
+		strings.TrimSpace(strings.Repeat("word ", 16)) + "\nword\n"
 	if got := r.String(); got != want {
-		t.Errorf("got\n%s\nwant\n%s", got, want)
+		t.Errorf("String() =\n%s\nwant\n%s", got, want)
 	}
 }

@@ -2,12 +2,14 @@ package main
 
 import (
 	"math"
-	"os"
 	"testing"
 	"time"
 )
 
 func TestOutage(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes long with the race detector")
+	}
 	o := theOutage
 	burdens := o.run(1, func(float64) {})
 	const made = 100 * 10 * 60 // calls in the outage
@@ -35,18 +37,18 @@ func TestOutage(t *testing.T) {
 		{budgetShared, made + 10},
 	} {
 		if got := burdens[tt.plan].load.sum(o.down); got != tt.load {
-			t.Errorf("%s: %d attempts in the outage, want %d", plans[tt.plan].name, got, tt.load)
+			t.Errorf("%s: %d requests in the outage, want %d", plans[tt.plan].name, got, tt.load)
 		}
 	}
 
-	// The three retries of a call come 0.125, 0.375 and 0.875 s after it on
-	// average, so at 1000 calls a second as many thousands of them come after the
+	// The three retries of a call are made 0.125, 0.375 and 0.875 s after it on
+	// average, so at 1000 calls a second as many thousands of them are made after the
 	// outage. These are sums of independent events: the standard error of their
 	// number is its root at most.
 	b := burdens[retries]
 	late := 1000 * (0.125 + 0.375 + 0.875)
 	if got, want := float64(b.load.sum(o.down)), 4*made-late; math.Abs(got-want) > 4*math.Sqrt(late) {
-		t.Errorf("%s: %.0f attempts in the outage, want about %.0f", plans[retries].name, got, want)
+		t.Errorf("%s: %.0f requests in the outage, want about %.0f", plans[retries].name, got, want)
 	}
 	saved := 1000 * 0.875
 	if got, want := float64(b.failed), made-saved; math.Abs(got-want) > 4*math.Sqrt(saved) {
@@ -54,13 +56,20 @@ func TestOutage(t *testing.T) {
 	}
 }
 
-// The figure in docs is what the command draws today.
-func TestOutageFigure(t *testing.T) {
-	want, err := os.ReadFile("../../docs/outage.svg")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := theOutage.report(1, func(float64) {}).svg(); got != string(want) {
-		t.Error("docs/outage.svg is out of date: draw all figures again with go run ./examples/herd -svg docs")
+// Every budget is spent during the outage and none is refilled, so the load is
+// exactly what the rule allows.
+func TestSizing(t *testing.T) {
+	s := theSizing
+	const calls = 6000 // during the outage
+	for c, byClients := range s.run(1, func(float64) {}) {
+		for n, b := range byClients {
+			capacity, clients := s.capacities[c], s.clients[n]
+			if got, want := b.load.sum(s.down), calls+capacity*clients; got != want {
+				t.Errorf("%d clients, capacity %d: %d requests during the outage, want %d", clients, capacity, got, want)
+			}
+			if got, want := s.rule(clients, capacity), b.in(s.down); math.Abs(got-want) > 1e-9 {
+				t.Errorf("rule(%d, %d) = %v, want %v", clients, capacity, got, want)
+			}
+		}
 	}
 }

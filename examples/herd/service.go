@@ -9,24 +9,53 @@ import (
 	"example.com/retry"
 )
 
-// perSecond counts what happens in each second of a world.
-type perSecond []int
+// A window is a part of a world's time. It includes from and excludes to.
+type window struct{ from, to time.Duration }
 
-func (p *perSecond) count(at time.Duration) {
-	second := int(at / time.Second)
-	for len(*p) <= second {
-		*p = append(*p, 0)
-	}
-	(*p)[second]++
+func (w window) includes(t time.Duration) bool { return w.from <= t && t < w.to }
+
+// A counter counts events by time.
+type counter struct {
+	bin time.Duration // zero means a second
+	n   []int         // events in each bin
 }
 
-// sum counts what happened in w, which begins and ends with full seconds.
-func (p perSecond) sum(w window) int {
-	n := 0
-	for second := w.from; second < w.to && int(second/time.Second) < len(p); second += time.Second {
-		n += p[second/time.Second]
+func (c *counter) width() time.Duration {
+	if c.bin == 0 {
+		return time.Second
 	}
-	return n
+	return c.bin
+}
+
+func (c *counter) count(at time.Duration) {
+	i := int(at / c.width())
+	for len(c.n) <= i {
+		c.n = append(c.n, 0)
+	}
+	c.n[i]++
+}
+
+// sum returns the number of events in w, which must consist of whole bins.
+func (c *counter) sum(w window) int {
+	sum := 0
+	for i := int(w.from / c.width()); i < int(w.to/c.width()) && i < len(c.n); i++ {
+		sum += c.n[i]
+	}
+	return sum
+}
+
+// total returns the number of all events.
+func (c *counter) total() int { return c.sum(window{0, time.Duration(len(c.n)) * c.width()}) }
+
+// points returns the mean number of events in a bin for each interval of w. An
+// interval must consist of whole bins.
+func (c *counter) points(w window, interval time.Duration) []point {
+	var points []point
+	for t := w.from; t < w.to; t += interval {
+		bins := float64(interval / c.width())
+		points = append(points, point{(t + interval/2).Seconds(), float64(c.sum(window{t, t + interval})) / bins})
+	}
+	return points
 }
 
 // A sample has one value from each run.
@@ -40,7 +69,7 @@ func (s sample) mean() float64 {
 	return sum / float64(len(s))
 }
 
-// se is the standard error of the mean.
+// se returns the standard error of the mean.
 func (s sample) se() float64 {
 	mean, squares := s.mean(), 0.0
 	for _, v := range s {
@@ -50,44 +79,27 @@ func (s sample) se() float64 {
 	return math.Sqrt(squares / (n - 1) / n)
 }
 
-// A caller is a client that makes calls at a pace of its own, whether the earlier
-// ones have been answered or not.
-type caller struct {
-	world   *world
-	attempt func() error
-	policy  retry.Option
-	pause   func() time.Duration // from one call to the next
-	until   time.Duration        // when it stops
-	*outcome
-}
-
-// An outcome is what becomes of calls.
+// An outcome counts calls.
 type outcome struct {
-	made, answered perSecond
+	made, answered counter
 	failed         int
 }
 
-func (c *caller) run() {
-	for c.world.now < c.until {
-		c.world.start(0, c.call)
-		c.world.wait(c.pause())
-	}
-}
-
-func (c *caller) call() {
-	c.made.count(c.world.now)
-	err := retry.Do(context.Background(), func(context.Context) error { return c.attempt() }, c.policy)
+// call makes one call of retry.Do and counts it.
+func (o *outcome) call(w *world, attempt func() error, policy retry.Option) {
+	o.made.count(w.now)
+	err := retry.Do(context.Background(), func(context.Context) error { return attempt() }, policy)
 	if err == nil {
-		c.answered.count(c.world.now)
+		o.answered.count(w.now)
 	} else {
-		c.failed++
+		o.failed++
 	}
 }
 
-// A plan is how callers retry, apart from the default policy of delay.
+// A plan is how clients retry.
 type plan struct {
 	name string
-	// option makes the option of one caller; shared is a budget for all.
+	// option returns the option of one client. All clients can share the budget.
 	option func(shared *retry.Budget) retry.Option
 }
 
@@ -108,23 +120,19 @@ var plans = []plan{
 	budgetEach: {"3 retries, a budget for each client", func(*retry.Budget) retry.Option {
 		return retry.Policy(retry.WithMaxAttempts(4), retry.WithBudget(newBudget()))
 	}},
-	budgetShared: {"3 retries, one budget", func(shared *retry.Budget) retry.Option {
+	budgetShared: {"3 retries, one shared budget", func(shared *retry.Budget) retry.Option {
 		return retry.Policy(retry.WithMaxAttempts(4), retry.WithBudget(shared))
 	}},
 }
 
 func newBudget() *retry.Budget { return retry.NewBudget(10, 0.1) }
 
-// A window is a part of a world's time: from is in it, to is not.
-type window struct{ from, to time.Duration }
-
-func (w window) includes(t time.Duration) bool { return w.from <= t && t < w.to }
-
-// A service is a server that answers at once, while it is down with an error.
+// A service is a server that answers at once. While it is down, the answer is an
+// error.
 type service struct {
 	world *world
 	down  window
-	load  perSecond // attempts that reached it
+	load  counter // requests
 }
 
 var errDown = errors.New("service is down")
@@ -137,32 +145,40 @@ func (s *service) call() error {
 	return nil
 }
 
-// A queue is a server that works on one request after the other, in the order in
-// which they came. While it is down they pile up. It does the work of every one,
-// even if its client has given up meanwhile.
+// A queue is a server that works on one request after the other, in the order of
+// their arrival. It completes every request, even if the client has given up.
 type queue struct {
 	world *world
 	work  time.Duration // for one request
-	down  window
-	free  time.Duration // when all requests so far will have been answered
-	load  perSecond     // requests that came
+	slow  window
+	speed float64       // in slow, as a part of the usual speed; 0 means a stall
+	free  time.Duration // when the requests so far will have been answered
+	load  counter       // requests
 }
 
 var errTimeout = errors.New("timeout")
 
-// call is a request whose client waits for the answer no longer than timeout. No
-// request ever leaves the queue, so the time of the answer is known at once.
+// call is a request whose client waits at most timeout for the answer. No request
+// ever leaves the queue, so the time of the answer is known at once.
 func (q *queue) call(timeout time.Duration) error {
 	q.load.count(q.world.now)
-	begin := max(q.free, q.world.now)
-	if q.down.includes(begin) {
-		begin = q.down.to
-	}
-	q.free = begin + q.work
+	q.free = q.end(max(q.free, q.world.now))
 	answer := q.free - q.world.now
 	q.world.wait(min(answer, timeout))
 	if answer > timeout {
 		return errTimeout
 	}
 	return nil
+}
+
+// end returns when the server has completed a request that it can begin at begin.
+// A request that it begins before the slow window takes the usual time.
+func (q *queue) end(begin time.Duration) time.Duration {
+	if !q.slow.includes(begin) {
+		return begin + q.work
+	}
+	if q.speed == 0 {
+		return q.slow.to + q.work
+	}
+	return begin + time.Duration(float64(q.work)/q.speed)
 }

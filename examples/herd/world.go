@@ -15,10 +15,10 @@ import (
 	"example.com/retry"
 )
 
-// A world is the time of one simulation. What happens in it is written as
-// processes: plain functions that sleep. Exactly one runs at any time, and while
-// all sleep, time jumps to the next one's waking. So a world needs no lock, takes no
-// real time to wait, and always does the same.
+// A world is the simulated time of one simulation. Everything in it runs as
+// processes, which are plain functions that sleep. Exactly one process runs at any
+// time. When all processes sleep, time jumps to the next waking. A world therefore
+// needs no lock and no real time to wait, and always does the same.
 //
 // It is the Clock of the calls in it.
 type world struct {
@@ -31,15 +31,15 @@ type world struct {
 
 var _ retry.Clock = (*world)(nil)
 
-// A process is a coroutine: resume runs it up to its next sleep. One whose body
-// has returned is idle and gets the next: a new one costs more than a short body.
+// A process is a coroutine. A process whose body has returned is idle and runs the
+// next body, because a new coroutine costs more than a short body.
 type process struct {
 	body   func()
 	wakes  time.Duration
-	order  int // of those that wake at the same time, the first to fall asleep goes first
-	resume func() (struct{}, bool)
+	order  int                     // processes that wake at the same time run in the order in which they fell asleep
+	resume func() (struct{}, bool) // runs the process up to its next sleep
 	pause  func(struct{}) bool
-	stop   func() // for an idle one
+	stop   func() // ends an idle process
 }
 
 // start makes body a process that begins after d.
@@ -52,6 +52,15 @@ func (w *world) start(d time.Duration, body func()) {
 	w.idle = w.idle[:last]
 	p.body = body
 	w.sleep(p, d)
+}
+
+// repeat starts call again after each pause, whether the earlier calls have
+// returned or not. It returns at until.
+func (w *world) repeat(until time.Duration, pause func() time.Duration, call func()) {
+	for w.now < until {
+		w.start(0, call)
+		w.wait(pause())
+	}
 }
 
 func (w *world) newProcess() *process {
@@ -95,13 +104,14 @@ func (w *world) sleep(p *process, d time.Duration) {
 // Now returns the current time of the world.
 func (w *world) Now() time.Time { return time.Unix(0, 0).Add(w.now) }
 
-// Sleep is wait, for Do. No ctx ends in these simulations.
+// Sleep implements [retry.Clock]. It ignores ctx, because no ctx ends in these
+// simulations.
 func (w *world) Sleep(_ context.Context, d time.Duration) error {
 	w.wait(d)
 	return nil
 }
 
-// sleepers is a heap by time of waking.
+// sleepers is a heap, ordered by the time of waking.
 type sleepers []*process
 
 func (s sleepers) Len() int      { return len(s) }
@@ -117,20 +127,20 @@ func (s *sleepers) Pop() any {
 	old := *s
 	last := len(old) - 1
 	p := old[last]
-	old[last] = nil // let a finished process go
+	old[last] = nil // let the garbage collector free a finished process
 	*s = old[:last]
 	return p
 }
 
-// source returns the randomness of one part of one run. Each has its own, derived
-// from the seed and the part's name, so that runs may be made in any order and
-// side by side, and that a change to one part leaves the others alone.
+// source returns the randomness of one part of one run. Each part has its own
+// source, derived from the seed and the part's name. Runs can therefore be made in
+// any order and concurrently, and a change to one part does not affect the others.
 func source(seed uint64, part ...any) rand.Source {
 	return rand.NewChaCha8(sha256.Sum256(fmt.Appendln(nil, append([]any{seed}, part...)...)))
 }
 
-// spread calls job(0) to job(n-1) on all processors, in no certain order, and
-// after each tells done which part of them has returned.
+// spread calls job(0) to job(n-1) on all processors, in any order. After each call
+// it tells done which part of them has returned.
 func spread(n int, job func(i int), done func(part float64)) {
 	var next, returned atomic.Int64
 	var workers sync.WaitGroup

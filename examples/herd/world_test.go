@@ -73,7 +73,7 @@ func TestHop(t *testing.T) {
 
 func TestQueue(t *testing.T) {
 	w := new(world)
-	q := queue{world: w, work: 10, down: window{100, 200}}
+	q := queue{world: w, work: 10, slow: window{100, 200}}
 	var got []time.Duration
 	request := func(at, timeout time.Duration, want error) {
 		w.start(at, func() {
@@ -84,11 +84,11 @@ func TestQueue(t *testing.T) {
 		})
 	}
 	request(0, 50, nil)
-	request(0, 15, errTimeout) // its work is done all the same, until 20
+	request(0, 15, errTimeout) // the server still works on it, until 20
 	request(0, 30, nil)
-	request(99, 50, nil) // begun before the outage
+	request(99, 50, nil) // begun before the stall
 	request(100, 50, errTimeout)
-	request(105, 115, nil) // behind the one that has given up
+	request(105, 115, nil) // queued behind the request that timed out
 	request(500, 10, nil)
 	w.run()
 	if want := []time.Duration{10, 15, 30, 109, 150, 220, 510}; !slices.Equal(got, want) {
@@ -96,19 +96,53 @@ func TestQueue(t *testing.T) {
 	}
 }
 
-func TestPerSecond(t *testing.T) {
-	var p perSecond
+func TestSlowQueue(t *testing.T) {
+	w := new(world)
+	q := queue{world: w, work: 10, slow: window{100, 200}, speed: 0.25}
+	for _, tt := range []struct{ at, want time.Duration }{
+		{95, 105}, // begun before the slowdown
+		{110, 150},
+		{120, 190},
+		{130, 230}, // begun at 190
+		{140, 240},
+	} {
+		w.start(tt.at, func() {
+			if err := q.call(time.Second); err != nil || w.now != tt.want {
+				t.Errorf("request at %v: answer %v at %v, want nil at %v", tt.at, err, w.now, tt.want)
+			}
+		})
+	}
+	w.run()
+}
+
+func TestCounter(t *testing.T) {
+	var c counter
 	for _, at := range []time.Duration{0, time.Second - 1, time.Second, 5 * time.Second} {
-		p.count(at)
+		c.count(at)
 	}
-	if want := (perSecond{2, 1, 0, 0, 0, 1}); !slices.Equal(p, want) {
-		t.Errorf("got %v, want %v", p, want)
+	if want := []int{2, 1, 0, 0, 0, 1}; !slices.Equal(c.n, want) {
+		t.Errorf("n = %v, want %v", c.n, want)
 	}
-	if got := p.sum(window{time.Second, time.Minute}); got != 2 {
-		t.Errorf("sum = %d, want 2", got)
+	if got := c.sum(window{time.Second, time.Minute}); got != 2 {
+		t.Errorf("sum() = %d, want 2", got)
 	}
-	if got := p.sum(window{0, 5 * time.Second}); got != 3 {
-		t.Errorf("sum = %d, want 3", got)
+	if got := c.sum(window{0, 5 * time.Second}); got != 3 {
+		t.Errorf("sum() = %d, want 3", got)
+	}
+	if got := c.total(); got != 4 {
+		t.Errorf("total() = %d, want 4", got)
+	}
+	if got, want := c.points(window{0, 6 * time.Second}, 2*time.Second), []point{{1, 1.5}, {3, 0}, {5, 0.5}}; !slices.Equal(got, want) {
+		t.Errorf("points() = %v, want %v", got, want)
+	}
+
+	c = counter{bin: 100 * time.Millisecond}
+	c.count(250 * time.Millisecond)
+	if want := []int{0, 0, 1}; !slices.Equal(c.n, want) {
+		t.Errorf("n = %v, want %v", c.n, want)
+	}
+	if got := c.sum(window{200 * time.Millisecond, time.Second}); got != 1 {
+		t.Errorf("sum() = %d, want 1", got)
 	}
 }
 
@@ -138,7 +172,7 @@ func TestService(t *testing.T) {
 		})
 	}
 	w.run()
-	if want := (perSecond{0, 1, 2, 1}); !slices.Equal(s.load, want) {
-		t.Errorf("load %v, want %v", s.load, want)
+	if want := []int{0, 1, 2, 1}; !slices.Equal(s.load.n, want) {
+		t.Errorf("load = %v, want %v", s.load.n, want)
 	}
 }

@@ -32,6 +32,7 @@ func main() {
 		{"contention", theContention.report},
 		{"outage", theOutage.report},
 		{"sizing", theSizing.report},
+		{"price", thePrice.report},
 		{"metastable", theMetastable.report},
 		{"trigger", theTrigger.report},
 	}))

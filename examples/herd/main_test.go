@@ -23,6 +23,9 @@ func small() []simulation {
 	o := theOutage
 	o.clients = 10
 
+	p := thePrice
+	p.clients, p.warmup, p.until = 10, time.Second, 2*time.Second
+
 	m := theMetastable
 	m.rate, m.capacity, m.runs = 28, 30, 2
 
@@ -37,6 +40,7 @@ func small() []simulation {
 		{"contention", c.report},
 		{"outage", o.report},
 		{"sizing", theSizing.report},
+		{"price", p.report},
 		{"metastable", m.report},
 		{"trigger", tr.report},
 	}

@@ -35,6 +35,7 @@ func main() {
 		{"price", thePrice.report},
 		{"metastable", theMetastable.report},
 		{"trigger", theTrigger.report},
+		{"crowd", theCrowd.report},
 	}))
 }
 

@@ -36,6 +36,8 @@ func small() []simulation {
 		tr.cases[i].runs, tr.cases[i].until = 2, 130*time.Second
 	}
 
+	cr := theCrowd
+	cr.runs = 2
 	return []simulation{
 		{"contention", c.report},
 		{"outage", o.report},
@@ -43,6 +45,7 @@ func small() []simulation {
 		{"price", p.report},
 		{"metastable", m.report},
 		{"trigger", tr.report},
+		{"crowd", cr.report},
 	}
 }
 
@@ -201,6 +204,7 @@ func TestFiguresInDocs(t *testing.T) {
 	for _, s := range []simulation{
 		{"outage", theOutage.report},
 		{"sizing", theSizing.report},
+		{"crowd", theCrowd.report},
 	} {
 		want, err := os.ReadFile("../../docs/" + s.name + ".svg")
 		if err != nil {

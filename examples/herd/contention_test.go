@@ -18,8 +18,8 @@ func TestContention(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes long with the race detector")
 	}
-	// The same herd in a faster world: as it has no scale of its own, nothing but
-	// a delay that is not as fine as the clock can tell the two apart.
+	// The ratios do not depend on the scale of time. They differ in a faster world
+	// only if the delays are coarser than a nanosecond.
 	faster := theContention
 	faster.hopMean /= 1000
 	faster.hopSD /= 1000
@@ -42,10 +42,11 @@ func TestContention(t *testing.T) {
 			of   func(way int) sample
 			way  int
 			to   int
-			// What came of 1000 runs of another program, which follows the one of the
-			// article and shares no code with this one.
+			// The result of 1000 runs of another program, which follows the article's
+			// and shares no code with this one.
 			want float64
-			// Fixed, so that a fault cannot widen it, but no less than 4 standard errors.
+			// The bound is fixed, so that a fault cannot widen it. It is at least 4
+			// standard errors.
 			within float64
 		}{
 			{"calls, full jitter to no backoff", calls, fullJitter, noBackoff, 0.3612, 0.005},
@@ -80,7 +81,7 @@ func TestContentionOfOne(t *testing.T) {
 	}
 }
 
-// Of two in step one writes, and the other conflicts once.
+// If two writers start together, one succeeds, and the other conflicts once.
 func TestContentionOfTwo(t *testing.T) {
 	c := theContention
 	c.hopSD = 0

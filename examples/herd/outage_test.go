@@ -30,7 +30,8 @@ func TestOutage(t *testing.T) {
 		}
 	}
 
-	// Every token is spent in the first seconds, none is earned: exact.
+	// All tokens are spent in the first seconds, and there are no successes to
+	// deposit more, so the numbers are exact.
 	for _, tt := range []struct{ plan, load int }{
 		{noRetries, made},
 		{budgetEach, made + 100*10},

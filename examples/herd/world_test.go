@@ -56,7 +56,7 @@ func TestHop(t *testing.T) {
 		t.Errorf("standard deviation of hops is %v ms, want 2", got)
 	}
 
-	// Time does not run backwards, even if the mean is 0.
+	// No delay is negative, even if the mean is 0.
 	n.mean = 0
 	w.start(0, func() {
 		for range 100 {

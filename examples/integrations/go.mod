@@ -4,6 +4,7 @@ go 1.26.0
 
 require (
 	example.com/retry v0.0.0
+	github.com/coder/websocket v1.8.15
 	github.com/jackc/pgx/v5 v5.12.0
 )
 

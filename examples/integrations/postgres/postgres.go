@@ -142,7 +142,7 @@ type lostError struct{ err error }
 
 func (e *lostError) Unwrap() error { return e.err }
 
-// Error returns one line, although pgx reports every address on a line of its own.
+// Error returns one line, although pgx reports every address on a separate line.
 func (e *lostError) Error() string {
 	return "no connection: " + strings.Join(strings.Fields(e.err.Error()), " ")
 }

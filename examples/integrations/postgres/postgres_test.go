@@ -30,7 +30,7 @@ const tables = `
 
 var errFunds = errors.New("insufficient funds")
 
-// A bank is a database of its own with two accounts.
+// A bank is a separate database with two accounts.
 type bank struct {
 	*pgxpool.Pool
 	database string
@@ -370,7 +370,7 @@ func TestNotRetried(t *testing.T) {
 	b := newBank(t)
 	tr := transfer{"too much", "ada", "bob", 1000001}
 	for _, tc := range []struct{ name, url, want string }{
-		{"insufficient funds", server.url(server.addr(), b.database), "insufficient funds"},
+		{"insufficient funds", server.url(server.addr(), b.database), "retry: gave up after 1 attempt (not retryable): insufficient funds"},
 		{"no database", server.url(server.addr(), "nowhere"), `database "nowhere" does not exist`},
 		{"wrong password", strings.Replace(server.url(server.addr(), b.database), server.password, "secret", 1), "password authentication failed"},
 	} {
@@ -379,11 +379,64 @@ func TestNotRetried(t *testing.T) {
 		if err == nil || !errors.Is(err, retry.ErrNotRetryable) || errors.Is(err, ErrUnknown) || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%s: Transact() = %v, want %q", tc.name, err, tc.want)
 		}
+		if err != nil && strings.Count(err.Error(), "retry:") != 1 {
+			t.Errorf("%s: Transact() = %q, want the message of one loop", tc.name, err)
+		}
 		if len(seen.counts) > 0 {
 			t.Errorf("%s: retries = %v, want none", tc.name, seen.counts)
 		}
 	}
 	b.check(t)
+}
+
+// A commit that the server rejects has a known outcome.
+func TestCommitRejected(t *testing.T) {
+	b := newBank(t)
+	for _, tc := range []struct{ name, sql, want string }{
+		{"deferred constraint", "CREATE TABLE once (n int UNIQUE DEFERRABLE INITIALLY DEFERRED); INSERT INTO once VALUES (1), (1)", "SQLSTATE 23505"},
+		{"error ignored by fn", "SELECT 1/0", "commit unexpectedly resulted in rollback"},
+	} {
+		calls := 0
+		err := Transact(t.Context(), b.Pool, tc.name, func(ctx context.Context, tx pgx.Tx) error {
+			calls++
+			tx.Exec(ctx, tc.sql)
+			return nil
+		})
+		if err == nil || errors.Is(err, ErrUnknown) || !strings.Contains(err.Error(), tc.want) || calls != 1 {
+			t.Errorf("%s: Transact() = %v after %d calls, want %s after 1", tc.name, err, calls, tc.want)
+		}
+	}
+	if got := readMap[int](t, b, "SELECT id, 1 FROM transactions"); len(got) > 0 {
+		t.Errorf("transactions = %v, want none", got)
+	}
+}
+
+// An attempt that could insert the id has found out that the earlier commit failed.
+func TestUnknownSettled(t *testing.T) {
+	b := newBank(t)
+	p := newProxy(t, "commit", func(_ *proxy, client, _ net.Conn, _ []byte) { client.Close() })
+	calls := 0
+	err := Transact(t.Context(), newPool(t, server.url(p.Addr().String(), b.database)), "id", func(context.Context, pgx.Tx) error {
+		if calls++; calls == 2 {
+			return errFunds
+		}
+		return nil
+	})
+	if !errors.Is(err, errFunds) || errors.Is(err, ErrUnknown) || calls != 2 {
+		t.Errorf("Transact() = %v after %d calls, want only %v after 2", err, calls, errFunds)
+	}
+}
+
+func TestConnectFailure(t *testing.T) {
+	for code, want := range map[string]bool{
+		"57P01": true, "57P02": true, "57P03": true, "53300": true,
+		"28P01": false, "3D000": false, "57P04": false,
+	} {
+		err := connectFailure(fmt.Errorf("connect: %w", &pgconn.PgError{Code: code}))
+		if _, got := errors.AsType[*lostError](err); got != want {
+			t.Errorf("connectFailure(%s) = %v, retried: %t, want %t", code, err, got, want)
+		}
+	}
 }
 
 // nowhere returns a pool for a port on which no server listens.

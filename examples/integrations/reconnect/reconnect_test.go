@@ -45,7 +45,11 @@ func newFeed(t *testing.T, total int64, outages ...outage) *feed {
 	t.Helper()
 	f := &feed{t: t, addr: "127.0.0.1:0", total: total, outages: outages}
 	f.listen()
-	t.Cleanup(f.refuse)
+	t.Cleanup(func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.refuse()
+	})
 	return f
 }
 
@@ -124,27 +128,28 @@ func ms(n ...int) (d []time.Duration) {
 func TestSubscribe(t *testing.T) {
 	for _, tc := range []struct {
 		name    string
+		start   int64
 		outages []outage
 		after   []string        // where the sessions began
 		waits   []time.Duration // of the client
 	}{
-		{"no outage", nil, []string{"0"}, nil},
-		{"refused", []outage{{3, 4}, {2, 3}}, []string{"0", "3", "5"}, ms(250, 500, 1000, 2000, 250, 500, 1000)},
-		{"dropped", []outage{{3, 0}, {2, 0}}, []string{"0", "3", "5"}, ms(250, 250)},
-		{"dropped without a message", []outage{{3, 0}, {0, 0}, {0, 2}, {1, 0}}, []string{"0", "3", "3", "3", "4"}, ms(250, 500, 1000, 2000, 250)},
+		{"no outage", 4, nil, []string{"4"}, nil},
+		{"refused", 0, []outage{{3, 4}, {2, 3}}, []string{"0", "3", "5"}, ms(250, 500, 1000, 2000, 250, 500, 1000)},
+		{"dropped", 0, []outage{{3, 0}, {2, 0}}, []string{"0", "3", "5"}, ms(250, 250)},
+		{"dropped without a message", 0, []outage{{3, 0}, {0, 0}, {0, 2}, {1, 0}}, []string{"0", "3", "3", "3", "4"}, ms(250, 500, 1000, 2000, 250)},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			f := newFeed(t, 9, tc.outages...)
 			var clock retrytest.Clock
 			var got []int64
-			err := Subscribe(t.Context(), f.url(), 0, func(m Message) error {
+			err := Subscribe(limited(t), f.url(), tc.start, func(m Message) error {
 				got = append(got, m.ID)
 				return nil
 			}, retry.WithClock(&clock), retry.WithJitter(retry.NoJitter), retry.WithOnRetry(f.onRetry))
 			if err != nil {
 				t.Errorf("Subscribe() = %v, want nil", err)
 			}
-			if want := []int64{1, 2, 3, 4, 5, 6, 7, 8, 9}; !slices.Equal(got, want) {
+			if want := []int64{1, 2, 3, 4, 5, 6, 7, 8, 9}[tc.start:]; !slices.Equal(got, want) {
 				t.Errorf("messages = %v, want %v", got, want)
 			}
 			if waits := clock.Waits(); !slices.Equal(waits, tc.waits) {
@@ -172,23 +177,35 @@ func serve(t *testing.T, handler http.HandlerFunc) string {
 	return "ws://" + l.Addr().String()
 }
 
+// limited returns a context that ends a loop that would otherwise never end. It has no
+// deadline, because a fake clock would soon pass it.
+func limited(t *testing.T) context.Context {
+	ctx, cancel := context.WithCancel(t.Context())
+	timer := time.AfterFunc(10*time.Second, cancel)
+	t.Cleanup(func() { timer.Stop(); cancel() })
+	return ctx
+}
+
 func ignore(Message) error { return nil }
 
 func TestRetryAfter(t *testing.T) {
 	for _, tc := range []struct {
+		status     int
 		retryAfter string
 		want       error
 		min, max   time.Duration
 	}{
-		{"7", nil, 7 * time.Second, 7 * time.Second * 3 / 2},
-		{"3600", nil, time.Hour, time.Hour * 3 / 2},
-		{"3601", retry.ErrRetryAfter, 0, 0},
+		{408, "7", nil, 7 * time.Second, 7 * time.Second * 3 / 2},
+		{429, "7", nil, 7 * time.Second, 7 * time.Second * 3 / 2},
+		{503, "7", nil, 7 * time.Second, 7 * time.Second * 3 / 2},
+		{503, "3600", nil, time.Hour, time.Hour * 3 / 2},
+		{503, "3601", retry.ErrRetryAfter, 0, 0},
 	} {
 		var requests atomic.Int64
 		feed := serve(t, func(w http.ResponseWriter, r *http.Request) {
 			if requests.Add(1) == 1 {
 				w.Header().Set("Retry-After", tc.retryAfter)
-				w.WriteHeader(http.StatusServiceUnavailable)
+				w.WriteHeader(tc.status)
 				return
 			}
 			if conn, err := websocket.Accept(w, r, nil); err == nil {
@@ -196,16 +213,16 @@ func TestRetryAfter(t *testing.T) {
 			}
 		})
 		var clock retrytest.Clock
-		err := Subscribe(t.Context(), feed, 0, ignore, retry.WithClock(&clock))
+		err := Subscribe(limited(t), feed, 0, ignore, retry.WithClock(&clock))
 		if !errors.Is(err, tc.want) {
-			t.Errorf("Retry-After %s: Subscribe() = %v, want %v", tc.retryAfter, err, tc.want)
+			t.Errorf("%d, Retry-After %s: Subscribe() = %v, want %v", tc.status, tc.retryAfter, err, tc.want)
 		}
 		var waited time.Duration
 		for _, d := range clock.Waits() {
 			waited += d
 		}
 		if waited < tc.min || waited > tc.max {
-			t.Errorf("Retry-After %s: waited %v, want %v to %v", tc.retryAfter, waited, tc.min, tc.max)
+			t.Errorf("%d, Retry-After %s: waited %v, want %v to %v", tc.status, tc.retryAfter, waited, tc.min, tc.max)
 		}
 	}
 }
@@ -239,7 +256,7 @@ func TestSubscribeStops(t *testing.T) {
 			"retry: gave up after 1 attempt (not retryable): message 1: disk full"},
 	} {
 		var clock retrytest.Clock
-		err := Subscribe(t.Context(), serve(t, tc.handler), 0, tc.handle, retry.WithClock(&clock), retry.WithMaxAttempts(2))
+		err := Subscribe(limited(t), serve(t, tc.handler), 0, tc.handle, retry.WithClock(&clock), retry.WithMaxAttempts(2))
 		if err == nil || err.Error() != tc.want {
 			t.Errorf("%s: Subscribe() = %v, want %v", tc.name, err, tc.want)
 		}
@@ -248,7 +265,7 @@ func TestSubscribeStops(t *testing.T) {
 
 func TestSubscribeCanceled(t *testing.T) {
 	f := newFeed(t, 9, outage{3, 100})
-	ctx, cancel := context.WithCancel(t.Context())
+	ctx, cancel := context.WithCancel(limited(t))
 	defer cancel()
 	var clock retrytest.Clock
 	retries := 0
@@ -279,7 +296,7 @@ func TestBadInput(t *testing.T) {
 		{f.url(), retry.WithMaxAttempts(1), fmt.Sprintf("retry: gave up after 1 attempt: failed to WebSocket dial: failed to send handshake request: "+
 			"Get \"http://%s/feed?after=0\": dial tcp %[1]s: connect: connection refused", f.addr)},
 	} {
-		if err := Subscribe(t.Context(), tc.feed, 0, ignore, tc.opts); err == nil || err.Error() != tc.want {
+		if err := Subscribe(limited(t), tc.feed, 0, ignore, tc.opts); err == nil || err.Error() != tc.want {
 			t.Errorf("Subscribe(%q) = %v, want %v", tc.feed, err, tc.want)
 		}
 	}

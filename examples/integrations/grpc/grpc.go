@@ -1,0 +1,103 @@
+// Package retrygrpc retries the unary calls of a gRPC connection. Copy this file, and pass
+// [DialOptions] with the codes that are safe to retry to grpc.NewClient.
+package retrygrpc
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strconv"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	"example.com/retry"
+)
+
+// DialOptions returns the options for one connection whose unary calls are retried with opts if
+// they fail with one of the retryable codes. All calls of the connection share a retry budget of
+// 10 tokens and 0.1 tokens for each success. A later WithBudget in opts replaces it, so call
+// DialOptions once for each connection.
+//
+// A call with the code Unavailable may have reached the server. If a method is not safe to
+// repeat, call it with retry.Override(ctx, retry.WithMaxAttempts(1)). An attempt that runs
+// into WithAttemptTimeout fails with the code DeadlineExceeded.
+//
+// The retries of a service config are disabled, because they would multiply the attempts.
+// Streams are not retried.
+func DialOptions(retryable []codes.Code, opts ...retry.Option) []grpc.DialOption {
+	policy := retry.Policy(
+		retry.WithMapError(classifier(retryable)),
+		retry.WithBudget(retry.NewBudget(10, 0.1)),
+		retry.Policy(opts...),
+	)
+	return []grpc.DialOption{
+		grpc.WithDisableRetry(),
+		grpc.WithChainUnaryInterceptor(interceptor(policy)),
+	}
+}
+
+// classifier returns an error map that permits retries of the retryable codes only, and no
+// sooner than the server's RetryInfo says.
+func classifier(retryable []codes.Code) func(context.Context, error) error {
+	retryable = slices.Clone(retryable)
+	return func(_ context.Context, err error) error {
+		s := status.Convert(err)
+		if s.Code() == codes.OK {
+			return err
+		}
+		if !slices.Contains(retryable, s.Code()) {
+			return retry.Permanent(err)
+		}
+		for _, detail := range s.Details() {
+			if info, ok := detail.(*errdetails.RetryInfo); ok {
+				err = retry.After(err, info.GetRetryDelay().AsDuration())
+			}
+		}
+		return err
+	}
+}
+
+func interceptor(policy retry.Option) grpc.UnaryClientInterceptor {
+	return func(ctx context.Context, method string, req, reply any, conn *grpc.ClientConn,
+		invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+		err := retry.Do(ctx, func(ctx context.Context) error {
+			if n := retry.PreviousAttempts(ctx); n > 0 {
+				ctx = metadata.AppendToOutgoingContext(ctx, "grpc-previous-rpc-attempts", strconv.Itoa(n))
+			}
+			return invoke(ctx, method, req, reply, conn, opts...)
+		}, policy)
+		if e, ok := errors.AsType[*retry.Error](err); ok {
+			return &statusError{e, statusOf(e)}
+		}
+		return nil
+	}
+}
+
+// statusOf returns the status of the last attempt. If no attempt was made, or if the caller's
+// context ended, it returns a status that says so, like that of a call without retries.
+func statusOf(e *retry.Error) *status.Status {
+	switch {
+	case errors.Is(e.Reason, retry.ErrInvalid):
+		return status.New(codes.Internal, e.Error())
+	case errors.Is(e.Reason, context.Canceled):
+		return status.New(codes.Canceled, e.Error())
+	case errors.Is(e.Reason, context.DeadlineExceeded) && !errors.Is(e.Reason, retry.ErrDeadline):
+		return status.New(codes.DeadlineExceeded, e.Error())
+	}
+	return status.Convert(e.Err)
+}
+
+// A statusError is a *retry.Error with a status. Without it, status.FromError would find the
+// status of the last attempt but replace its message.
+type statusError struct {
+	err    *retry.Error
+	status *status.Status
+}
+
+func (e *statusError) Error() string              { return e.err.Error() }
+func (e *statusError) Unwrap() error              { return e.err }
+func (e *statusError) GRPCStatus() *status.Status { return e.status }

@@ -43,14 +43,10 @@ func DialOptions(retryable []codes.Code, opts ...retry.Option) []grpc.DialOption
 // classifier returns an error map that permits retries of the retryable codes only, and no
 // sooner than the server's RetryInfo says.
 func classifier(retryable []codes.Code) func(context.Context, error) error {
-	retryable = slices.Clone(retryable)
 	return func(_ context.Context, err error) error {
 		s := status.Convert(err)
-		if s.Code() == codes.OK {
-			return err
-		}
 		if !slices.Contains(retryable, s.Code()) {
-			return retry.Permanent(err)
+			return retry.Permanent(err) // nil if err is nil
 		}
 		for _, detail := range s.Details() {
 			if info, ok := detail.(*errdetails.RetryInfo); ok {

@@ -223,19 +223,23 @@ func TestReturnsTheStatusOfTheContextThatEnded(t *testing.T) {
 		code   codes.Code
 		reason error
 	}{
-		{"before the first attempt", failing(9, nil),
+		{"deadline before the first attempt", failing(9, nil),
+			func(ctx context.Context) (context.Context, context.CancelFunc) {
+				return context.WithTimeout(ctx, 0)
+			}, codes.DeadlineExceeded, context.DeadlineExceeded},
+		{"canceled before the first attempt", failing(9, nil),
 			func(ctx context.Context) (context.Context, context.CancelFunc) {
 				ctx, cancel := context.WithCancelCause(ctx)
 				cancel(shutdown)
 				return ctx, func() {}
 			}, codes.Canceled, shutdown},
-		{"during a wait", failing(9, status.Error(codes.Unavailable, "starting")),
+		{"canceled during a wait", failing(9, status.Error(codes.Unavailable, "starting")),
 			func(ctx context.Context) (context.Context, context.CancelFunc) {
 				ctx, cancel := context.WithCancelCause(ctx)
 				time.AfterFunc(100*time.Millisecond, func() { cancel(shutdown) })
 				return ctx, func() {}
 			}, codes.Canceled, shutdown},
-		{"during an attempt", hanging(9),
+		{"deadline during an attempt", hanging(9),
 			func(ctx context.Context) (context.Context, context.CancelFunc) {
 				return context.WithTimeout(ctx, time.Second)
 			}, codes.DeadlineExceeded, context.DeadlineExceeded},

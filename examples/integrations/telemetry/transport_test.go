@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -100,8 +101,8 @@ func TestSpanOfAServerThatIsNotThere(t *testing.T) {
 	tracer, recorder := record(t)
 	client := &http.Client{Transport: &Transport{Tracer: tracer}}
 	err = get(t.Context(), client, "http://"+lis.Addr().String())
-	if !errors.Is(err, retry.ErrExhausted) || strings.Contains(err.Error(), "\n") {
-		t.Errorf("get() = %v, want ErrExhausted in one line", err)
+	if !errors.Is(err, syscall.ECONNREFUSED) || strings.Contains(err.Error(), "\n") {
+		t.Errorf("get() = %v, want ECONNREFUSED in one line", err)
 	}
 	spans := recorder.Ended()
 	if len(spans) != 3 {
@@ -114,6 +115,38 @@ func TestSpanOfAServerThatIsNotThere(t *testing.T) {
 		if got, want := attr(span, "error.type"), "*net.OpError"; got != want {
 			t.Errorf("error.type = %q, want %q", got, want)
 		}
+	}
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
+
+func TestTransportKeepsTheRequestAndTheResponse(t *testing.T) {
+	tracer, recorder := record(t)
+	response := &http.Response{StatusCode: http.StatusNoContent}
+	var inside trace.SpanContext
+	transport := &Transport{Tracer: tracer, Base: roundTripper(func(req *http.Request) (*http.Response, error) {
+		inside = trace.SpanContextFromContext(req.Context())
+		return response, nil
+	})}
+	req := httptest.NewRequest("", "http://orders.example:8080/1", nil)
+	req.Method = "" // means GET
+
+	resp, err := transport.RoundTrip(req)
+	if resp != response || err != nil {
+		t.Errorf("RoundTrip() = %v, %v, want the response of Base", resp, err)
+	}
+	if len(req.Header) != 0 || req.Method != "" {
+		t.Errorf("RoundTrip() changed the request: %q %v", req.Method, req.Header)
+	}
+	span := recorder.Ended()[0]
+	if !span.SpanContext().Equal(inside) {
+		t.Errorf("span in the context of Base = %v, want %v", inside, span.SpanContext())
+	}
+	got := []string{span.Name(), attr(span, "http.request.method"), attr(span, "server.address")}
+	if want := []string{"GET", "GET", "orders.example"}; !slices.Equal(got, want) {
+		t.Errorf("name, method and address: %q, want %q", got, want)
 	}
 }
 

@@ -74,7 +74,7 @@ func interceptor(policy retry.Option) grpc.UnaryClientInterceptor {
 }
 
 // statusOf returns the status of the last attempt. If no attempt was made, or if the caller's
-// context ended, it returns a status that says so, like that of a call without retries.
+// context ended, it returns a status that says so, as a call without retries would.
 func statusOf(e *retry.Error) *status.Status {
 	switch {
 	case errors.Is(e.Reason, retry.ErrInvalid):

@@ -283,13 +283,16 @@ func TestLimitsTheRetriesOfEachConnection(t *testing.T) {
 		dial := inMemory(t, s)
 		first, second := dial(DialOptions(unavailable)...), dial(DialOptions(unavailable)...)
 		const calls = 20
-		var err error
+		var wg sync.WaitGroup
 		for range calls {
-			err = check(t.Context(), first)
+			wg.Go(func() {
+				err := check(t.Context(), first)
+				if !errors.Is(err, retry.ErrBudget) || status.Code(err) != codes.Unavailable {
+					t.Errorf("Check() over the first connection = %v, want ErrBudget with code Unavailable", err)
+				}
+			})
 		}
-		if !errors.Is(err, retry.ErrBudget) || status.Code(err) != codes.Unavailable {
-			t.Errorf("Check() over the first connection = %v, want ErrBudget with code Unavailable", err)
-		}
+		wg.Wait()
 		if got := s.calls(); got != calls+10 {
 			t.Errorf("%d calls made %d attempts, want %d", calls, got, calls+10)
 		}

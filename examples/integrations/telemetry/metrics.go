@@ -11,8 +11,8 @@ import (
 )
 
 // Metrics registers metrics of the calls to target and returns an option that maintains them and
-// limits their retries with budget. Target is a label of all metrics, so it must come from a
-// small set, such as the names of services: a URL or an ID would create a time series each.
+// limits their retries with budget. All metrics have target as a label. It should be the name of a
+// service, not a URL or an ID, because each value creates new time series.
 //
 //	retry_retries_total           counts the retries
 //	retry_attempts{outcome="..."} is a histogram of the attempts of a call

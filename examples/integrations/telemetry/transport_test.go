@@ -154,7 +154,7 @@ func TestTransportKeepsTheRequestAndTheResponse(t *testing.T) {
 func attr(span sdktrace.ReadOnlySpan, key attribute.Key) string {
 	for _, a := range span.Attributes() {
 		if a.Key == key {
-			return a.Value.Emit()
+			return a.Value.String()
 		}
 	}
 	return ""

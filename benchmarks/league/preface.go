@@ -1,0 +1,3 @@
+package league
+
+const preface = "x\n"

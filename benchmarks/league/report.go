@@ -1,0 +1,142 @@
+package league
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"runtime"
+	"runtime/debug"
+	"strings"
+)
+
+// A sample holds one value of a column for each seed.
+type sample []float64
+
+func (s sample) mean() float64 {
+	sum := 0.0
+	for _, v := range s {
+		sum += v
+	}
+	return sum / float64(len(s))
+}
+
+// se returns the standard error of the mean.
+func (s sample) se() float64 {
+	mean, sum := s.mean(), 0.0
+	for _, v := range s {
+		sum += (v - mean) * (v - mean)
+	}
+	return math.Sqrt(sum / float64(len(s)-1) / float64(len(s)))
+}
+
+// String is the mean and its standard error, or how often there is no finite value.
+func (s sample) String() string {
+	never, undefined := 0, 0
+	for _, v := range s {
+		if math.IsInf(v, 1) {
+			never++
+		}
+		if math.IsNaN(v) {
+			undefined++
+		}
+	}
+	switch {
+	case never == len(s):
+		return "never"
+	case never > 0:
+		return fmt.Sprintf("never in %d of %d", never, len(s))
+	case undefined > 0:
+		return "–"
+	}
+	mean, se := s.mean(), s.se()
+	if se < .005 || math.IsNaN(se) {
+		return short(mean, 0)
+	}
+	return short(mean, se) + " ±" + short(se, se)
+}
+
+// short writes v with the digits that a standard error of se leaves it.
+func short(v, se float64) string {
+	digits := 2
+	switch {
+	case v == math.Trunc(v) && se == 0, se >= 10:
+		digits = 0
+	case se >= 1:
+		digits = 1
+	}
+	return fmt.Sprintf("%.*f", digits, v)
+}
+
+// title is what a row is called.
+func (l *library) title() string {
+	if l.form == "" {
+		return l.name
+	}
+	return l.name + ", " + l.form
+}
+
+// takesPart reports whether s has a row for l.
+func (s *scenario) takesPart(l *library) bool {
+	return (l.only == "" || l.only == s.name) && !(l.guard && s.unguarded)
+}
+
+// A row of a scenario has a sample for each column.
+type row struct {
+	lib     *library
+	columns []sample
+}
+
+func report(tables map[string][]row, seeds int) []byte {
+	var b bytes.Buffer
+	b.WriteString("# League\n\n" + preface)
+	fmt.Fprintf(&b, "\nThis run: %d seeds, %s. A value is a mean over the seeds; its standard error follows ±, unless it is below 0.005.\n", seeds, runtime.Version())
+	for i := range scenarios {
+		s := &scenarios[i]
+		if tables[s.name] == nil {
+			continue
+		}
+		fmt.Fprintf(&b, "\n## %s\n\n%s The oracle %s.\n\n| |", s.title, s.text, s.oracle)
+		for _, c := range s.columns {
+			fmt.Fprintf(&b, " %s |", c)
+		}
+		fmt.Fprintf(&b, "\n| --- |%s\n", strings.Repeat(" ---: |", len(s.columns)))
+		for _, r := range tables[s.name] {
+			name := r.lib.title()
+			if r.lib.name == "retry" {
+				name = "**" + name + "**"
+			}
+			fmt.Fprintf(&b, "| %s |", name)
+			for _, c := range r.columns {
+				fmt.Fprintf(&b, " %v |", c)
+			}
+			b.WriteString("\n")
+		}
+		if s.lesson != "" {
+			fmt.Fprintf(&b, "\n%s\n", s.lesson)
+		}
+	}
+	b.WriteString("\n## Forms\n\n| | module | form |\n| --- | --- | --- |\n")
+	for i := range libraries {
+		l := &libraries[i]
+		fmt.Fprintf(&b, "| %s | %s | %s |\n", l.title(), l.version(), l.note)
+	}
+	return b.Bytes()
+}
+
+// version names the module of l and the version in this program.
+func (l *library) version() string {
+	info, ok := debug.ReadBuildInfo()
+	if l.path == "" || !ok {
+		return ""
+	}
+	for _, m := range info.Deps {
+		if l.path != m.Path && !strings.HasPrefix(l.path, m.Path+"/") {
+			continue
+		}
+		if m.Replace != nil {
+			return m.Path + ", this tree"
+		}
+		return m.Path + " " + m.Version
+	}
+	return l.path
+}

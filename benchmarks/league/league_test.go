@@ -27,7 +27,7 @@ func play(t *testing.T, s *scenario, l *library, seed uint64, full bool) []float
 			}
 			w.tick()
 			return l.make(s.policy)
-		}, s.policy, full)
+		}, full)
 	})
 	if len(values) != len(s.columns) {
 		t.Fatalf("%s: %d values, want %d", s.name, len(values), len(s.columns))
@@ -97,7 +97,11 @@ func TestLeague(t *testing.T) {
 	if t.Failed() {
 		return
 	}
-	text := report(tables, *seeds)
+	mod, err := os.ReadFile("../go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := report(tables, *seeds, string(mod))
 	if *chosen != "" {
 		os.Stdout.Write(text)
 		return

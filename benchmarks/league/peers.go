@@ -2,6 +2,7 @@ package league
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	avast "github.com/avast/retry-go/v5"
@@ -121,7 +122,7 @@ var libraries = []library{{
 	},
 }, {
 	name: "avast", form: expert,
-	note: "a Retrier for each call, as it holds the ctx. `FullJitterBackoffDelay` doubles before the first wait, so `Delay` is half the base. The DelayType adds what the server asks for; `MaxDelay` cuts off the sum",
+	note: "a Retrier for each call, because a Retrier contains the ctx. A DelayType of full jitter adds what the server asks for: `MaxDelay` would cut off the sum, and `FullJitterBackoffDelay` doubles the base before the first wait",
 	make: func(p policy) call { return avastExpert(p) },
 }, {
 	name: "avast", form: "expert, budget",
@@ -180,7 +181,7 @@ var libraries = []library{{
 	},
 }, {
 	name: "codegroove", form: expert,
-	note: "as avast",
+	note: "a DelayType as for avast, for the same reasons",
 	make: codegrooveExpert,
 }, {
 	name: "eapache", form: readme,
@@ -194,7 +195,7 @@ var libraries = []library{{
 	},
 }, {
 	name: "eapache", form: expert,
-	note: "a jitter of 1 around half the ceiling is full jitter. The waits are a list, so it cannot wait as long as a server asks",
+	note: "a jitter of 1 around half the ceiling is full jitter. The waits are a list, so it cannot wait as long as a server asks. `WithSurfaceWorkErrors` would return the fault in place of the ctx's error",
 	make: eapacheExpert,
 }, {
 	name: "failsafe", form: readme,
@@ -291,21 +292,13 @@ func own(p policy) retry.Option {
 }
 
 func avastExpert(p policy, more ...avast.Option) call {
-	backoff, delay := avast.DelayTypeFunc(avast.FullJitterBackoffDelay), p.base/2
-	if p.noJitter {
-		backoff, delay = avast.BackOffDelay, p.base
-	}
+	options := append([]avast.Option{
+		avast.Attempts(uint(p.attempts)),
+		avast.DelayType(func(n uint, err error, _ avast.DelayContext) time.Duration { return p.pause(int(n), err) }),
+	}, more...)
 	return func(ctx context.Context, fn func(context.Context) error) error {
 		fn = p.within(fn)
-		return avast.New(append([]avast.Option{
-			avast.Context(ctx),
-			avast.Attempts(uint(p.attempts)),
-			avast.Delay(delay),
-			avast.MaxDelay(p.max),
-			avast.DelayType(func(n uint, err error, c avast.DelayContext) time.Duration {
-				return retryAfter(err) + backoff(n, err, c)
-			}),
-		}, more...)...).Do(func() error { return fn(ctx) })
+		return avast.New(append(slices.Clone(options), avast.Context(ctx))...).Do(func() error { return fn(ctx) })
 	}
 }
 
@@ -357,20 +350,12 @@ func cenkaltiExpert(p policy) call {
 }
 
 func codegrooveExpert(p policy) call {
-	backoff, delay := codegroove.DelayTypeFunc(codegroove.FullJitterBackoffDelay), p.base/2
-	if p.noJitter {
-		backoff, delay = codegroove.BackOffDelay, p.base
-	}
 	return func(ctx context.Context, fn func(context.Context) error) error {
 		fn = p.within(fn)
 		return codegroove.Do(func() error { return fn(ctx) },
 			codegroove.Context(ctx),
 			codegroove.Attempts(uint(p.attempts)),
-			codegroove.Delay(delay),
-			codegroove.MaxDelay(p.max),
-			codegroove.DelayType(func(n uint, err error, c *codegroove.Config) time.Duration {
-				return retryAfter(err) + backoff(n, err, c)
-			}))
+			codegroove.DelayType(func(n uint, err error, _ *codegroove.Config) time.Duration { return p.pause(int(n), err) }))
 	}
 }
 

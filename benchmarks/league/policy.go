@@ -1,6 +1,6 @@
 // Package league runs the real code of several retry libraries against simulated
-// services and counts what the service and the caller feel. Time is that of
-// testing/synctest, so everything happens in tests; RESULTS.md holds the tables.
+// services and counts what the services and the callers notice. The clock is the fake
+// one of testing/synctest, so everything runs in tests. RESULTS.md has the tables.
 package league
 
 import (

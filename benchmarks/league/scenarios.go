@@ -25,7 +25,7 @@ type scenario struct {
 	// run returns a value for each column. client returns what one client calls with,
 	// which is its argument if it is the oracle's turn. If full is false, the run is
 	// small.
-	run func(w *world, client func(oracle call) call, p policy, full bool) []float64
+	run func(w *world, client func(oracle call) call, full bool) []float64
 }
 
 // standard is what the scenarios use that need nothing special.
@@ -43,7 +43,7 @@ func size[T any](full bool, large, small T) T {
 
 // contention is the simulation of Brooker, "Exponential Backoff And Jitter", AWS
 // Architecture Blog, 2015.
-func contention(w *world, client func(call) call, _ policy, full bool) []float64 {
+func contention(w *world, client func(call) call, full bool) []float64 {
 	ctx, cancel := hour()
 	defer cancel()
 	var store sync.Mutex
@@ -89,7 +89,7 @@ func contention(w *world, client func(call) call, _ policy, full bool) []float64
 const patience = 10 * time.Second // after which an answer is late
 
 // outage is a service that refuses every request for a while.
-func outage(w *world, client func(call) call, _ policy, full bool) []float64 {
+func outage(w *world, client func(call) call, full bool) []float64 {
 	ctx, cancel := hour()
 	defer cancel()
 	from := size(full, 30*time.Second, 5*time.Second)
@@ -140,7 +140,7 @@ func outage(w *world, client func(call) call, _ policy, full bool) []float64 {
 // metastable is the retry experiment of Huang et al., "Metastable Failures in the
 // Wild", OSDI 2022: a queue that serves requests whose clients have given up, and whose
 // capacity falls to a fifth for a while.
-func metastable(w *world, client func(call) call, _ policy, full bool) []float64 {
+func metastable(w *world, client func(call) call, full bool) []float64 {
 	ctx, cancel := hour()
 	defer cancel()
 	const (
@@ -150,7 +150,7 @@ func metastable(w *world, client func(call) call, _ policy, full bool) []float64
 		clients  = 5
 	)
 	from := size(full, 20*time.Second, 10*time.Second)
-	to := from + 10*time.Second
+	to := from + 15*time.Second
 	until := to + size(full, 120*time.Second, 60*time.Second)
 	var mu sync.Mutex
 	var free time.Duration // when all requests so far will have been answered
@@ -215,7 +215,7 @@ func metastable(w *world, client func(call) call, _ policy, full bool) []float64
 var brownouts = []float64{.01, .1, .3, .5}
 
 // brownout is a service of which a share of all requests fails, at random.
-func brownout(w *world, client func(call) call, _ policy, full bool) []float64 {
+func brownout(w *world, client func(call) call, _ bool) []float64 {
 	var values []float64
 	for _, p := range brownouts {
 		ctx, cancel := hour()
@@ -233,7 +233,7 @@ func brownout(w *world, client func(call) call, _ policy, full bool) []float64 {
 		}
 		load := tally{width: time.Second}
 		var acc account
-		w.arrive(100, begin+size(full, 60*time.Second, 10*time.Second), func(n int) {
+		w.arrive(100, begin+time.Minute, func(n int) {
 			begun := w.now()
 			acc.settle(w, begun, 0, dos[n%clients](ctx, func(context.Context) error {
 				load.add(w.now())
@@ -253,11 +253,11 @@ func brownout(w *world, client func(call) call, _ policy, full bool) []float64 {
 
 // crowd is many clients that come at once to a server that admits 100 requests a second
 // and asks the others to come back in 2 s.
-func crowd(w *world, client func(call) call, _ policy, deadline time.Duration, full bool) (acc *account, returns *tally, sooner float64) {
+func crowd(w *world, client func(call) call, deadline time.Duration) (acc *account, returns *tally, sooner float64) {
 	all, cancel := hour()
 	defer cancel()
 	const asked = 2 * time.Second
-	clients := size(full, 1000, 200)
+	const clients = 1000
 	begin := w.now()
 	acc, returns = new(account), &tally{width: 100 * time.Millisecond}
 	limit := rateLimit{every: 10 * time.Millisecond, burst: 10}
@@ -271,7 +271,7 @@ func crowd(w *world, client func(call) call, _ policy, deadline time.Duration, f
 			ctx := all
 			if deadline > 0 {
 				var cancel context.CancelFunc
-				ctx, cancel = context.WithTimeout(ctx, size(full, deadline, deadline/5))
+				ctx, cancel = context.WithTimeout(ctx, deadline)
 				defer cancel()
 			}
 			var mayReturn time.Duration
@@ -321,15 +321,15 @@ func (r *rateLimit) admits(now time.Duration) bool {
 	return true
 }
 
-func throttled(w *world, client func(call) call, p policy, full bool) []float64 {
-	acc, returns, sooner := crowd(w, client, p, 0, full)
+func throttled(w *world, client func(call) call, _ bool) []float64 {
+	acc, returns, sooner := crowd(w, client, 0)
 	return []float64{
 		1 + float64(returns.total)/acc.made, sooner / acc.made, returns.worst(), acc.badPercent(), acc.last.Seconds(),
 	}
 }
 
-func throttledDeadline(w *world, client func(call) call, p policy, full bool) []float64 {
-	acc, returns, sooner := crowd(w, client, p, 12*time.Second, full)
+func throttledDeadline(w *world, client func(call) call, _ bool) []float64 {
+	acc, returns, sooner := crowd(w, client, 12*time.Second)
 	return []float64{
 		1 + float64(returns.total)/acc.made, sooner / acc.made, acc.badPercent(), acc.ended / acc.made, acc.meanHeld(),
 	}
@@ -339,7 +339,7 @@ func throttledDeadline(w *world, client func(call) call, p policy, full bool) []
 type sure struct{}
 
 // hanging is a dependency that never answers half of all requests. The callers have 3 s.
-func hanging(w *world, client func(call) call, _ policy, full bool) []float64 {
+func hanging(w *world, client func(call) call, full bool) []float64 {
 	all, cancel := hour()
 	defer cancel()
 	const deadline = 3 * time.Second
@@ -376,7 +376,7 @@ func hanging(w *world, client func(call) call, _ policy, full bool) []float64 {
 
 // layered is a program whose three layers all retry, above a dependency that refuses
 // every request.
-func layered(w *world, client func(call) call, _ policy, full bool) []float64 {
+func layered(w *world, client func(call) call, full bool) []float64 {
 	var values []float64
 	for _, limits := range [][3]time.Duration{
 		{},
@@ -428,15 +428,16 @@ func layer(do call, limit time.Duration, fn func(context.Context) error) func(co
 // canceled is many calls that wait, and whose ctx is canceled at the moment at which
 // their timers fire. On one processor a library that looks at the ctx before an attempt
 // cannot be overtaken by the cancellation.
-func canceled(w *world, client func(call) call, p policy, full bool) []float64 {
+func canceled(w *world, client func(call) call, full bool) []float64 {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	const wait = time.Second // the policy's
 	do := client(once)
 	begun := w.now()
 	var acc account
 	for range size(full, 100, 10) { // of a hundred calls that share a ctx
 		ctx, cancel := hour()
 		w.calls.Go(func() {
-			time.Sleep(p.base)
+			time.Sleep(wait)
 			cancel()
 		})
 		for range 100 {
@@ -445,13 +446,13 @@ func canceled(w *world, client func(call) call, p policy, full bool) []float64 {
 					acc.attempt(ctx)
 					return errDown
 				})
-				acc.settle(w, begun, p.base, err)
+				acc.settle(w, begun, wait, err)
 			})
 		}
 	}
 	w.calls.Wait()
 	return []float64{
-		percent(acc.ended, acc.made), max(acc.last-begun-p.base, 0).Seconds(),
+		percent(acc.ended, acc.made), max(acc.last-begun-wait, 0).Seconds(),
 		percent(acc.canceled, acc.made), percent(acc.named, acc.made),
 	}
 }
@@ -459,7 +460,7 @@ func canceled(w *world, client func(call) call, p policy, full bool) []float64 {
 // faulty is a service with four kinds of answers: success, a fault that callers list as
 // temporary, a temporary one that nobody thought of, and a permanent one that nobody
 // thought of either. The service tells none of them apart.
-func faulty(w *world, client func(call) call, _ policy, full bool) []float64 {
+func faulty(w *world, client func(call) call, full bool) []float64 {
 	ctx, cancel := hour()
 	defer cancel()
 	unlisted, permanent := errors.New("unexpected EOF"), errors.New("bad request")

@@ -10,6 +10,7 @@ var scenarios = []scenario{{
 	columns:   []string{"writes per client", "failed %", "last done after s"},
 	policy:    policy{attempts: many, base: 5 * time.Millisecond, max: 2 * time.Second},
 	unguarded: true,
+	lesson:    "The expert forms need the same writes and the same time, within the errors: the policy matters here, and the library does not. The naive loop finishes sooner and writes more than twice as often; full jitter with a cap of 2 s spares the service at the cost of time. The defaults of this package give up too soon for a conflict, as most READMEs do, and gax does not retry one.",
 	run:       contention,
 }, {
 	name:    "outage",
@@ -18,14 +19,16 @@ var scenarios = []scenario{{
 	oracle:  "sends nothing while the service is down",
 	columns: []string{"requests per call, down", "worst second", "failed or late %, down", "failed or late %, up again", "last of these began after s"},
 	policy:  standard,
+	lesson:  "Backoff and jitter do not lower the load of an outage, because every call still makes all its attempts. A budget does. This package's Budget and the buckets of avast and AWS allow the same load; AWS has its bucket on by default, which no other library here has, this package included. The budget of failsafe compares the retries that are under way with the calls that are under way or waiting, so it does not limit retries of requests that fail at once. The breaker sends least, but it also refuses calls when the service is up again: in the last two columns this package with a breaker is the worst row.",
 	run:     outage,
 }, {
 	name:    "metastable",
-	title:   "Metastable queue: requests time out, and the server works on them all the same",
-	text:    "A queue with a capacity of 100 requests a second serves 5 clients that make 37.5 calls a second together and wait 3 s for an answer. For 10 s its capacity is a fifth. It serves requests whose clients have given up. The policy: 5 attempts, base 100 ms, cap 5 s. The last two columns are about the second half of the two minutes after that.",
+	title:   "Metastable queue: the server works on requests that have timed out",
+	text:    "A queue with a capacity of 100 requests a second serves 5 clients that make 37.5 calls a second together and wait 3 s for an answer. For 15 s its capacity is a fifth. It also serves requests whose clients have given up. The policy: 5 attempts, base 100 ms, cap 5 s. The last two columns are about the second half of the two minutes after that.",
 	oracle:  "sends nothing that the server will answer too late",
 	columns: []string{"requests per call, slow", "recovers after s", "requests per call, afterwards", "failed or late %, afterwards"},
 	policy:  standard,
+	lesson:  "With 5 attempts no expert form recovers without a budget or a breaker, this package's included. With any of the budgets all do within seconds, including failsafe's, because these requests are under way for 3 s; so does the breaker. AWS recovers by default, as its bucket is on by default. gax and sethvargo, which as their examples show them never give up, end with the most requests.",
 	run:     metastable,
 }, {
 	name:    "brownout",
@@ -34,6 +37,7 @@ var scenarios = []scenario{{
 	oracle:  "retries at once until it succeeds",
 	columns: []string{"1%: requests per call", "failed %", "10%: requests per call", "failed %", "30%: requests per call", "failed %", "50%: requests per call", "failed %"},
 	policy:  standard,
+	lesson:  "Up to 10% a budget costs nothing. At 30% it does: the Budget of this package loses fewer calls than the buckets of avast and AWS, because a retry that succeeds returns its token and also deposits the tenth that every success deposits. AWS by default and the budget of failsafe lose fewer still; they also permit more requests. At 50% all token buckets save the service from retries that would have helped the callers, and the breaker refuses most calls: there this package with a budget or a breaker is far worse than without, and that is the price of what they save in the two tables above.",
 	run:     brownout,
 }, {
 	name:    "throttled",
@@ -42,6 +46,7 @@ var scenarios = []scenario{{
 	oracle:  "knows its turn",
 	columns: []string{"requests per client", "sooner than asked, per client", "worst 100 ms: returns", "failed %", "last done after s"},
 	policy:  policy{attempts: many, base: 250 * time.Millisecond, max: 2 * time.Second},
+	lesson:  "This package adds a random wait of up to half of the Retry-After to it, and the others up to the ceiling of their backoff, 250 ms at first. So its worst 100 ms see less than a third of the returns, and its clients send a sixth fewer requests. cenkalti begins its backoff anew after each Retry-After, so its clients stay together. eapache cannot see the Retry-After; it finishes first, with requests sooner than asked, which this server does not punish. The default of this package gives up after 5 attempts, too few for a crowd of ten times the rate.",
 	run:     throttled,
 }, {
 	name:    "throttled-deadline",
@@ -50,6 +55,7 @@ var scenarios = []scenario{{
 	oracle:  "knows its turn",
 	columns: []string{"requests per client", "sooner than asked, per client", "failed or late %", "attempts after the deadline, per client", "mean time of a call s"},
 	policy:  policy{attempts: many, base: 250 * time.Millisecond, max: 2 * time.Second},
+	lesson:  "The winners disobey: eapache, and AWS by default, which ignores this header, return sooner than asked and find free capacity that the server did not announce. Among the forms that obey, this package serves the most clients. It also returns an error as soon as the next attempt would miss the deadline; the others wait for the deadline first.",
 	run:     throttledDeadline,
 }, {
 	name:    "hanging",
@@ -58,6 +64,7 @@ var scenarios = []scenario{{
 	oracle:  "knows which requests would hang",
 	columns: []string{"requests per call", "failed or late %", "mean time of a call s", "attempts after the deadline, per 100 calls", "failures that name the fault %"},
 	policy:  policy{attempts: 5, base: 100 * time.Millisecond, max: 5 * time.Second, limit: time.Second},
+	lesson:  "A limit for each attempt is what helps here, and no README has one, this package's included. The READMEs without ctx begin attempts after the deadline, and most hold their caller for longer. Six expert forms return an error that says only that the ctx ended; avast, cenkalti and codegroove name the fault, as this package does. A budget of ten tokens is too small for a fault that hits every other request, and the breaker opens: with either, this package loses most of what the retries gain.",
 	run:     hanging,
 }, {
 	name:    "layers",
@@ -66,6 +73,7 @@ var scenarios = []scenario{{
 	oracle:  "makes one attempt",
 	columns: []string{"no deadline: requests per call", "time of a call s", "one: requests per call", "time of a call s", "in each: requests per call", "time of a call s"},
 	policy:  standard,
+	lesson:  "This package does not retry a nested call that gave up, so three layers make the attempts of one. In the others they multiply. Where each layer has a deadline, aws, gax and sethvargo decline to retry the error of an ended ctx, which helps; the others do not. A budget in each layer bounds the sum for 50 calls that fail at once; it would not bound one call.",
 	run:     layered,
 }, {
 	name:      "canceled",
@@ -76,6 +84,7 @@ var scenarios = []scenario{{
 	policy:    policy{attempts: 5, base: time.Second, max: time.Second, noJitter: true},
 	unguarded: true,
 	alone:     true,
+	lesson:    "If the timer and the ctx are ready together, Go's select picks one at random. avast, eapache and gax do not look at the ctx again and make an attempt in half of the cases. The others look again, as this package does. Six of the expert forms do not tell what went wrong before the cancellation. Of the READMEs, those without ctx go on until their attempts are used up.",
 	run:       canceled,
 }, {
 	name:      "faults",
@@ -85,5 +94,6 @@ var scenarios = []scenario{{
 	columns:   []string{"requests per call", "retries of a permanent fault", "time until it is reported s", "other calls that failed %"},
 	policy:    standard,
 	unguarded: true,
+	lesson:    "This package retries what nothing marks as permanent, so a permanent fault costs five attempts and their waits before the caller learns of it. aws, gax and sethvargo retry only what they know: they report such a fault at once, and fail the calls that one more attempt would have saved. Each of the two defaults is wrong about one kind of fault. With `WithRetryIf` this package behaves as these three do.",
 	run:       faulty,
 }}

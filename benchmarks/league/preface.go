@@ -1,3 +1,0 @@
-package league
-
-const preface = "x\n"

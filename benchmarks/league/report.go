@@ -145,6 +145,9 @@ func (l *library) version(mod string) string {
 	for line := range strings.Lines(mod) {
 		if path, version, ok := strings.Cut(strings.TrimSpace(line), " "); ok && strings.HasPrefix(version, "v") &&
 			(l.path == path || strings.HasPrefix(l.path, path+"/")) {
+			if version == "v0.0.0" {
+				return path + ", this tree"
+			}
 			return path + " " + version
 		}
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 )
@@ -26,23 +27,45 @@ func BenchmarkParallelFreshCtx(b *testing.B) {
 	})
 }
 
-// each runs measure for every row of a load. All rows are called alike, through a
-// func value, with the fn and the options written inside as a caller would, so
-// what of them has to be allocated is the library's doing.
-func each(b *testing.B, l load, measure func(b *testing.B, r row)) {
-	for _, r := range rows(l) {
-		b.Run("lib="+r.lib.name+"/form="+r.form, func(b *testing.B) { measure(b, r) })
+// BenchmarkDepth measures a first attempt that succeeds under a ctx with values,
+// as middleware leaves them: a lookup in ctx passes all of them.
+func BenchmarkDepth(b *testing.B) {
+	each(b, deep, func(b *testing.B, f form) {
+		for _, levels := range []int{0, 5, 15} {
+			b.Run(fmt.Sprint("levels=", levels), func(b *testing.B) {
+				ctx := b.Context()
+				for i := range levels {
+					ctx = context.WithValue(ctx, new(int), i)
+				}
+				s := f.lib.script(0, nil)
+				call := f.prepare(ctx, inlineBase)
+				for b.Loop() {
+					if err := call(ctx, s); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
+	})
+}
+
+// each runs measure for every form of a load. All forms are called through a func
+// value, with fn and the options written in it, as in a caller's code. So a library
+// whose design makes them escape pays for it.
+func each(b *testing.B, l load, measure func(b *testing.B, f form)) {
+	for _, f := range formsFor(l) {
+		b.Run("lib="+f.lib.name+"/form="+f.name, func(b *testing.B) { measure(b, f) })
 	}
 }
 
 // sequential measures one call after the other, of an operation that fails
 // failures times with err.
 func sequential(b *testing.B, l load, pause time.Duration, failures int, err error) {
-	each(b, l, func(b *testing.B, r row) {
+	each(b, l, func(b *testing.B, f form) {
 		b.ReportAllocs()
 		ctx := b.Context()
-		s := r.lib.script(failures, err)
-		call := r.prepare(ctx, pause)
+		s := f.lib.script(failures, err)
+		call := f.prepare(ctx, pause)
 		fails := l&(permanent|ten) != 0
 		for b.Loop() {
 			s.calls = 0
@@ -53,12 +76,12 @@ func sequential(b *testing.B, l load, pause time.Duration, failures int, err err
 	})
 }
 
-// parallel measures calls whose first try succeeds, on all cores.
+// parallel measures calls whose first attempt succeeds, on all cores.
 func parallel(b *testing.B, l load, run func(ctx context.Context, call op, s *script) error) {
-	each(b, l, func(b *testing.B, r row) {
+	each(b, l, func(b *testing.B, f form) {
 		b.ReportAllocs()
 		ctx := b.Context()
-		call := r.prepare(ctx, inlineBase)
+		call := f.prepare(ctx, inlineBase)
 		b.RunParallel(func(pb *testing.PB) {
 			s := &script{}
 			for pb.Next() {

@@ -1,14 +1,19 @@
-// Command benchmarks runs all benchmarks of this module and writes the tables of
-// RESULTS.md. The machine should do nothing else meanwhile:
+// Command benchmarks runs all benchmarks of this module and writes their results
+// into the tables of RESULTS.md, whose text is written by hand. It takes about ten
+// minutes. The machine should do nothing else meanwhile:
 //
 //	go -C benchmarks run .
 //
-// What the tables are made of is left in raw.txt, for benchstat to compare with
-// that of another run.
+// To compare this tree with another version of package retry, check it out and name its
+// directory. The API must be that of version 1 at least:
+//
+//	git worktree add /tmp/v1 db6c4a2
+//	go -C benchmarks run . -v1 /tmp/v1
+//
+// The command leaves what the benchmarks printed in raw.txt and v1.txt, for benchstat.
 package main
 
 import (
-	"bytes"
 	"flag"
 	"fmt"
 	"log"
@@ -16,28 +21,48 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
+	"time"
 )
 
 const benchstat = "golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da"
 
+// perCall matches the benchmarks that measure one call.
+const perCall = "(FirstTry|Depth|Parallel|Permanent|Failures)"
+
 var (
-	output = flag.String("o", "RESULTS.md", "write the tables to `file`")
-	raw    = flag.String("raw", "raw.txt", "write what the benchmarks print to `file`")
-	short  = flag.Bool("short", false, "run everything once and briefly, to see that it works; the figures mean nothing")
+	results   = flag.String("o", "RESULTS.md", "rewrite the tables in `file`")
+	v1        = flag.String("v1", "", "compare with the package in `directory`")
+	passes    = flag.Int("passes", 8, "run every benchmark `n` times")
+	benchtime = flag.String("benchtime", "100ms", "measure one call for this `time`, as in go test")
 )
 
 func main() {
 	log.SetFlags(log.Ltime)
 	flag.Parse()
+	available := availableMemory()
+	calls := crowdSize(available)
+	log.Printf("%d waiting calls need up to %d MiB of memory; %d MiB are available", calls, calls*bytesPerCall>>20, available>>20)
+
 	dir, err := os.MkdirTemp("", "benchmarks")
 	must(err)
 	defer os.RemoveAll(dir)
-	must(os.WriteFile(*raw, measure(dir), 0o666))
-	stats := run("go", "run", benchstat, "-format=csv", "-table=.name", "-row=/lib /form", "-col=cpu", *raw)
-	var out bytes.Buffer
-	must(write(&out, stats))
-	must(os.WriteFile(*output, out.Bytes(), 0o666))
+	text, err := os.ReadFile(*results)
+	must(err)
+
+	raw, old := measure(dir)
+	must(os.WriteFile("raw.txt", raw, 0o666))
+	tables := map[string]string{"Run": machine(raw)}
+	must(addTables(tables, "", run("go", "run", benchstat, "-format=csv", "-table=.name", "-row=/lib /form", "-col=/levels", "raw.txt")))
+	if *v1 != "" {
+		must(os.WriteFile("v1.txt", old, 0o666))
+		must(addTables(tables, "Version1", run("go", "run", benchstat, "-format=csv", "-table=", "-row=.name /form /levels", "-col=.file",
+			"-filter=/lib:retry .unit:(sec/op OR allocs/op)", "v1=v1.txt", "v2=raw.txt")))
+	}
+	text, err = replaceTables(text, tables)
+	must(err)
+	must(os.WriteFile(*results, text, 0o666))
 }
 
 func must(err error) {
@@ -46,54 +71,87 @@ func must(err error) {
 	}
 }
 
-// run returns what a command prints, and ends the program if it fails.
+// run returns what a command prints, and ends the program if the command fails.
 func run(name string, args ...string) []byte {
 	log.Println(name, strings.Join(args, " "))
-	var stderr bytes.Buffer
 	cmd := exec.Command(name, args...)
-	cmd.Stderr = &stderr
+	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if err != nil {
-		log.Fatalf("%s%s%v", out, stderr.Bytes(), err)
+		log.Fatalf("%s%v", out, err)
 	}
 	return out
 }
 
-// measure returns the results of all benchmarks in the format of go test.
-func measure(dir string) []byte {
-	binary := filepath.Join(dir, "benchmarks.test")
-	run("go", "test", "-c", "-o", binary, ".")
-	out := run(binary) // the tests: what does not work is not measured
-	bench := func(pattern, benchtime string, flags ...string) {
-		args := append([]string{"-test.run=^$", "-test.bench=" + pattern, "-test.benchtime=" + benchtime}, flags...)
-		if *short {
-			args = append(args, "-test.short")
-		}
-		out = append(out, run(binary, args...)...)
+// machine describes where and when the benchmarks ran.
+func machine(raw []byte) string {
+	cpu := regexp.MustCompile(`(?m)^cpu: (.*)$`).FindSubmatch(raw)
+	if cpu == nil {
+		cpu = [][]byte{nil, []byte("unknown CPU")}
 	}
-
-	passes, benchtime := 6, "100ms"
-	if *short {
-		passes, benchtime = 1, "1x"
-	}
-	// Pass after pass, not benchmark after benchmark, so that what the machine
-	// does at one time or another falls on all libraries alike.
-	for range passes {
-		bench("FirstTry|Parallel|PermanentError|Failures", benchtime)
-		bench("Lateness", "1x")
-		for _, r := range rows(waiting) {
-			bench("Waiting/"+r.pattern(), "1x") // each in a new process
-		}
-	}
-	for _, r := range rows(million) {
-		bench("Million/"+r.pattern(), "1x", "-million")
-	}
-	return append(out, sizes(dir)...)
+	return fmt.Sprintf("%s: %s, %d cores, %s/%s, %s.\n", time.Now().Format(time.DateOnly),
+		cpu[1], runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version())
 }
 
-// pattern matches the name of r's benchmark, below that of the load.
-func (r row) pattern() string {
-	return "lib=" + r.lib.name + "/form=" + regexp.QuoteMeta(r.form) + "$"
+// measure returns the results of all benchmarks, and of those that measure one call
+// with version 1, in the format of go test.
+func measure(dir string) (raw, old []byte) {
+	binary := filepath.Join(dir, "benchmarks.test")
+	run("go", "test", "-c", "-o", binary, ".")
+	raw = run(binary) // the tests: a form that does not work is not measured
+	bench := func(binary, pattern, benchtime string, flags ...string) []byte {
+		return run(binary, append([]string{"-test.run=^$", "-test.bench=" + pattern, "-test.benchtime=" + benchtime}, flags...)...)
+	}
+	v1Binary := ""
+	if *v1 != "" {
+		v1Binary = buildV1(dir)
+	}
+
+	// Each waiting form needs a process of its own, so their names are listed first.
+	waiting := names(bench(binary, "Waiting", "1x", "-test.short"))
+	// All benchmarks run once in each pass, so that whatever else the machine does
+	// affects all libraries alike.
+	for range *passes {
+		raw = append(raw, bench(binary, perCall+"|HTTP", *benchtime)...)
+		if v1Binary != "" {
+			old = append(old, bench(v1Binary, perCall+"/lib=retry$", *benchtime)...)
+		}
+		raw = append(raw, bench(binary, "Lateness", "1x")...)
+		for _, name := range waiting {
+			raw = append(raw, bench(binary, pattern(name), "1x")...)
+		}
+	}
+	for _, name := range names(bench(binary, "Million", "1x", "-test.short")) {
+		raw = append(raw, bench(binary, pattern(name), "1x")...)
+	}
+	return append(raw, sizes(dir)...), old
+}
+
+// names returns the names of the benchmarks in the output of go test.
+func names(out []byte) (list []string) {
+	for _, m := range regexp.MustCompile(`(?m)^(Benchmark\S+?)(-\d+)?[ \t]`).FindAllSubmatch(out, -1) {
+		list = append(list, string(m[1]))
+	}
+	return list
+}
+
+// pattern returns a regular expression for -test.bench that matches only name.
+func pattern(name string) string {
+	return "^" + strings.ReplaceAll(regexp.QuoteMeta(name), "/", "$/^") + "$"
+}
+
+// buildV1 builds the benchmarks with the package in the directory of -v1, by means of a
+// workspace, whose replacements take precedence over those of go.mod.
+func buildV1(dir string) string {
+	here, err := filepath.Abs(".")
+	must(err)
+	there, err := filepath.Abs(*v1)
+	must(err)
+	work := filepath.Join(dir, "go.work")
+	must(os.WriteFile(work, fmt.Appendf(nil, "go 1.26.0\n\nuse %q\n\nreplace example.com/retry => %q\n", here, there), 0o666))
+	binary := filepath.Join(dir, "v1.test")
+	run("env", "GOWORK="+work, "go", "test", "-c", "-tags=v1", "-o", binary, ".")
+	return binary
 }
 
 // sizes measures the program in size with each library against the same without.
@@ -106,10 +164,16 @@ func sizes(dir string) []byte {
 		return info.Size()
 	}
 	plain, stripped := build("", ""), build("", "-s -w")
+	files, err := filepath.Glob("size/*.go")
+	must(err)
 	var out []byte
-	for _, lib := range libraries {
-		out = fmt.Appendf(out, "BenchmarkSize/lib=%s 1 %d B-added %d B-added-stripped\n", lib.name,
-			build(lib.name, "")-plain, build(lib.name, "-s -w")-stripped)
+	for _, file := range files {
+		lib := strings.TrimSuffix(filepath.Base(file), ".go")
+		if lib == "main" {
+			continue
+		}
+		out = fmt.Appendf(out, "BenchmarkSize/lib=%s 1 %d B-added %d B-added-stripped\n", lib,
+			build(lib, "")-plain, build(lib, "-s -w")-stripped)
 	}
 	return out
 }

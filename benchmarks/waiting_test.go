@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"runtime"
 	"runtime/metrics"
 	"slices"
@@ -13,22 +12,19 @@ import (
 	"time"
 )
 
-var runMillion = flag.Bool("million", false, "run BenchmarkMillion, which needs 6 GiB of memory")
-
-// BenchmarkWaiting measures what a call costs while it waits, and how long it
-// takes until all of them have returned once their ctx has ended. The figures
-// are those of a user only in a process that has done nothing before: the runtime
-// keeps what ended goroutines leave, and starts new ones with as much stack as
-// the others used on average.
+// BenchmarkWaiting measures the memory of a call that waits, and the time from
+// the end of ctx until all calls have returned. Users see these figures only in a
+// process that has done nothing before: the runtime keeps what ended goroutines
+// leave, and starts new ones with as much stack as the others used on average.
 func BenchmarkWaiting(b *testing.B) {
 	n := 100_000
 	if testing.Short() {
 		n = 1000
 	}
-	each(b, waiting, func(b *testing.B, r row) {
+	each(b, waiting, func(b *testing.B, f form) {
 		var bytes, took float64
 		for b.Loop() {
-			c := newCrowd(b, r, n)
+			c := newCrowd(b, f, n)
 			before := inUse()
 			c.gather(b)
 			bytes += inUse() - before
@@ -36,28 +32,25 @@ func BenchmarkWaiting(b *testing.B) {
 		}
 		calls := float64(n) * float64(b.N)
 		b.ReportMetric(bytes/calls, "B/waiting-call")
-		b.ReportMetric(took/calls, "ns/cancelled-call")
-		b.ReportMetric(0, "ns/op") // says nothing
+		b.ReportMetric(took/calls, "ns/canceled-call")
+		b.ReportMetric(0, "ns/op") // not shown, because it means nothing here
 	})
 }
 
-// BenchmarkMillion is a million calls in one process. It fails unless every one
-// returns ctx's reason, no goroutine and no timer is left, and the memory is
-// given back. It runs with -million only.
+// BenchmarkMillion is a million calls in one process, or as many as there is
+// memory for. It fails unless every one returns ctx's reason, no goroutine and no
+// timer is left, and the memory is given back.
 func BenchmarkMillion(b *testing.B) {
-	if !*runMillion {
-		b.Skip("needs -million")
-	}
-	n := 1_000_000
+	n := crowdSize(availableMemory())
 	if testing.Short() {
 		n = 10_000
 	}
-	each(b, million, func(b *testing.B, r row) {
+	each(b, million, func(b *testing.B, f form) {
 		for b.Loop() {
-			// Once with every allocation on record, to count timers; that takes
-			// time and memory of its own, so once more for the figures.
+			// The first crowd counts timers, with every allocation on record. That
+			// takes time and memory, so a second one gives the figures.
 			runtime.MemProfileRate = 1
-			c := newCrowd(b, r, n)
+			c := newCrowd(b, f, n)
 			noTimers := timers()
 			c.gather(b)
 			timersWaiting := timers() - noTimers
@@ -65,8 +58,8 @@ func BenchmarkMillion(b *testing.B) {
 			timersLeft := timers() - noTimers
 			runtime.MemProfileRate = 0
 
-			// What the runtime keeps of ended goroutines is there by now.
-			c = newCrowd(b, r, n)
+			// The runtime has already allocated what it keeps of ended goroutines.
+			c = newCrowd(b, f, n)
 			before := inUse()
 			c.gather(b)
 			during := inUse()
@@ -76,18 +69,19 @@ func BenchmarkMillion(b *testing.B) {
 			if timersWaiting != n || timersLeft != 0 {
 				b.Errorf("%d timers while %d calls waited and %d afterwards, want %d and 0", timersWaiting, n, timersLeft, n)
 			}
-			// For each call less than any one object that a library makes for it,
-			// and something for the runtime, which grows now and then.
+			// A library that keeps any object of a call exceeds 32 bytes per call.
+			// The rest is for the runtime, which grows now and then.
 			if left := after - before; left > float64(32*n+4<<20) {
 				b.Errorf("%.0f bytes are left of %.0f", left, during-before)
 			}
+			b.ReportMetric(float64(n), "calls")
 			b.ReportMetric(float64(timersWaiting), "timers-waiting")
 			b.ReportMetric(float64(timersLeft), "timers-left")
 			b.ReportMetric(float64(runtime.NumGoroutine()-c.goroutines), "goroutines-left")
 			b.ReportMetric(before, "B-before")
 			b.ReportMetric(during, "B-waiting")
 			b.ReportMetric(after, "B-after")
-			b.ReportMetric(float64(took)/float64(n), "ns/cancelled-call")
+			b.ReportMetric(float64(took)/float64(n), "ns/canceled-call")
 		}
 		b.ReportMetric(0, "ns/op")
 	})
@@ -101,9 +95,9 @@ func BenchmarkLateness(b *testing.B) {
 	if testing.Short() {
 		waits = 1
 	}
-	each(b, late, func(b *testing.B, r row) {
+	each(b, late, func(b *testing.B, f form) {
 		ctx := b.Context()
-		call := r.prepare(ctx, pause)
+		call := f.prepare(ctx, pause)
 		var lateness []time.Duration
 		for b.Loop() {
 			all := make([]time.Duration, callers*waits)
@@ -112,7 +106,7 @@ func BenchmarkLateness(b *testing.B) {
 				group.Go(func() {
 					// Spread, as the timers of independent calls are.
 					time.Sleep(pause * time.Duration(i) / time.Duration(callers))
-					s := r.lib.script(1, errTemporary)
+					s := f.lib.script(1, errTemporary)
 					for j := range waits {
 						s.calls = 0
 						start := time.Now()
@@ -133,7 +127,7 @@ func BenchmarkLateness(b *testing.B) {
 	})
 }
 
-// A crowd is many calls of r that wait after their first attempt.
+// A crowd is many calls of a form that wait after their first attempt.
 type crowd struct {
 	ctx        context.Context
 	end        context.CancelFunc
@@ -144,23 +138,23 @@ type crowd struct {
 	returned   sync.WaitGroup
 }
 
-// newCrowd allocates all that is not the calls' own.
-func newCrowd(b *testing.B, r row, n int) *crowd {
+// newCrowd allocates everything that the calls do not allocate themselves.
+func newCrowd(b *testing.B, f form, n int) *crowd {
 	c := &crowd{scripts: make([]*script, n), errs: make([]error, n)}
 	c.ctx, c.end = context.WithCancel(b.Context())
-	c.call = r.prepare(c.ctx, time.Hour)
+	c.call = f.prepare(c.ctx, time.Hour)
 	for i := range c.scripts {
-		c.scripts[i] = r.lib.script(preparedAttempts, errTemporary)
+		c.scripts[i] = f.lib.script(preparedAttempts, errTemporary)
 	}
 	return c
 }
 
-// gather makes the calls and returns when all of them wait.
+// gather starts the calls and returns when all of them wait.
 func (c *crowd) gather(b *testing.B) {
 	c.goroutines = runtime.NumGoroutine()
 	c.returned.Add(len(c.scripts))
 	for i, s := range c.scripts {
-		// Not WaitGroup.Go, for its frame would be on every stack as well.
+		// WaitGroup.Go would add its frame to every stack.
 		go func() {
 			c.errs[i] = c.call(c.ctx, s)
 			c.returned.Done()
@@ -185,12 +179,12 @@ func (c *crowd) cancel(b *testing.B) time.Duration {
 			b.Fatalf("%d attempts, %v; want 1, %v", s.calls, c.errs[i], context.Canceled)
 		}
 	}
-	clear(c.errs) // which hold what the library allocated for them
+	clear(c.errs) // they hold what the library allocated for them
 	await(b, "goroutines to end", func() bool { return runtime.NumGoroutine() <= c.goroutines })
 	return took
 }
 
-// await returns when done does, and fails if that is not soon.
+// await returns when done returns true, and fails if that takes a minute.
 func await(b *testing.B, what string, done func() bool) {
 	for start := time.Now(); !done(); time.Sleep(time.Millisecond) {
 		if time.Since(start) > time.Minute {
@@ -230,8 +224,8 @@ func timers() (n int) {
 	return n
 }
 
-// collect frees what is garbage. It takes two collections: caches are emptied by
-// the second, and the memory profile is two behind.
+// collect frees all garbage. It takes two collections: the second empties caches,
+// and the memory profile is two behind.
 func collect() {
 	for range 2 {
 		runtime.GC()

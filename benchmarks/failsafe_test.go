@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"net/http"
 	"time"
 
 	"github.com/failsafe-go/failsafe-go"
+	"github.com/failsafe-go/failsafe-go/failsafehttp"
 	"github.com/failsafe-go/failsafe-go/retrypolicy"
 )
 
@@ -67,4 +69,12 @@ func failsafeOp(ctx context.Context, b retrypolicy.Builder[any]) op {
 	return func(_ context.Context, s *script) error {
 		return executor.Run(func() error { return s.try() })
 	}
+}
+
+var failsafeClient = httpClient{
+	lib: "failsafehttp", form: "RoundTripper",
+	prepare: func(base http.RoundTripper) send {
+		policy := failsafehttp.NewRetryPolicyBuilder().WithMaxAttempts(httpAttempts).Build()
+		return sendWith(&http.Client{Transport: failsafehttp.NewRoundTripper(base, policy)})
+	},
 }

@@ -15,8 +15,8 @@ import (
 
 //lint:file-ignore U1000 The constants are for the files of the libraries.
 
-// What a library is asked to do, besides not to retry errPermanent and to stop
-// when ctx ends.
+// What a library is configured to do. It must also not retry errPermanent, and
+// stop when ctx ends.
 const (
 	attempts = 5
 	base     = 100 * time.Millisecond
@@ -25,7 +25,9 @@ const (
 
 var errPermanent = errors.New("not worth a retry")
 
-// call is replaced by the file of the library.
+// The file of a library replaces call, or client if the library is for HTTP only.
+var client = http.DefaultClient
+
 var call = func(ctx context.Context, fn func(context.Context) error) error { return fn(ctx) }
 
 func main() {
@@ -45,7 +47,7 @@ func fetch(ctx context.Context, w io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", errPermanent, err)
 	}
-	response, err := http.DefaultClient.Do(request)
+	response, err := client.Do(request)
 	if err != nil {
 		return err
 	}

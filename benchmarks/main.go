@@ -14,6 +14,7 @@
 package main
 
 import (
+	"bytes"
 	"flag"
 	"fmt"
 	"log"
@@ -36,6 +37,7 @@ var (
 	v1        = flag.String("v1", "", "compare with the package in `directory`")
 	passes    = flag.Int("passes", 8, "run every benchmark `n` times")
 	benchtime = flag.String("benchtime", "100ms", "measure one call for this `time`, as in go test")
+	short     = flag.Bool("short", false, "measure small crowds, to see whether everything works")
 )
 
 func main() {
@@ -75,10 +77,11 @@ func must(err error) {
 func run(name string, args ...string) []byte {
 	log.Println(name, strings.Join(args, " "))
 	cmd := exec.Command(name, args...)
-	cmd.Stderr = os.Stderr
+	var stderr bytes.Buffer // where benchstat writes a note for every figure
+	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
-		log.Fatalf("%s%v", out, err)
+		log.Fatalf("%s%s%v", out, &stderr, err)
 	}
 	return out
 }
@@ -99,31 +102,31 @@ func measure(dir string) (raw, old []byte) {
 	binary := filepath.Join(dir, "benchmarks.test")
 	run("go", "test", "-c", "-o", binary, ".")
 	raw = run(binary) // the tests: a form that does not work is not measured
-	bench := func(binary, pattern, benchtime string, flags ...string) []byte {
-		return run(binary, append([]string{"-test.run=^$", "-test.bench=" + pattern, "-test.benchtime=" + benchtime}, flags...)...)
+	bench := func(binary, pattern, benchtime string, short bool) []byte {
+		return run(binary, "-test.run=^$", "-test.bench="+pattern, "-test.benchtime="+benchtime, fmt.Sprint("-test.short=", short))
+	}
+	// alone runs each form of a benchmark in a process of its own.
+	alone := func(pattern string) {
+		for _, name := range names(bench(binary, pattern, "1x", true)) {
+			raw = append(raw, bench(binary, exactly(name), "1x", *short)...)
+		}
 	}
 	v1Binary := ""
 	if *v1 != "" {
 		v1Binary = buildV1(dir)
 	}
 
-	// Each waiting form needs a process of its own, so their names are listed first.
-	waiting := names(bench(binary, "Waiting", "1x", "-test.short"))
 	// All benchmarks run once in each pass, so that whatever else the machine does
 	// affects all libraries alike.
 	for range *passes {
-		raw = append(raw, bench(binary, perCall+"|HTTP", *benchtime)...)
+		raw = append(raw, bench(binary, perCall+"|HTTP", *benchtime, *short)...)
 		if v1Binary != "" {
-			old = append(old, bench(v1Binary, perCall+"/lib=retry$", *benchtime)...)
+			old = append(old, bench(v1Binary, perCall+"/lib=retry$", *benchtime, *short)...)
 		}
-		raw = append(raw, bench(binary, "Lateness", "1x")...)
-		for _, name := range waiting {
-			raw = append(raw, bench(binary, pattern(name), "1x")...)
-		}
+		raw = append(raw, bench(binary, "Lateness", "1x", *short)...)
+		alone("Waiting")
 	}
-	for _, name := range names(bench(binary, "Million", "1x", "-test.short")) {
-		raw = append(raw, bench(binary, pattern(name), "1x")...)
-	}
+	alone("Million")
 	return append(raw, sizes(dir)...), old
 }
 
@@ -135,8 +138,8 @@ func names(out []byte) (list []string) {
 	return list
 }
 
-// pattern returns a regular expression for -test.bench that matches only name.
-func pattern(name string) string {
+// exactly returns a regular expression for -test.bench that matches only name.
+func exactly(name string) string {
 	return "^" + strings.ReplaceAll(regexp.QuoteMeta(name), "/", "$/^") + "$"
 }
 

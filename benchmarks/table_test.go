@@ -81,7 +81,7 @@ func TestNames(t *testing.T) {
 	if len(got) != 1 || got[0] != want {
 		t.Fatalf("names() = %q, want %q", got, want)
 	}
-	if got, want := pattern(want), "^BenchmarkWaiting$/^lib=retry$/^form=Policy,a-b$"; got != want {
-		t.Errorf("pattern() = %q, want %q", got, want)
+	if got, want := exactly(want), "^BenchmarkWaiting$/^lib=retry$/^form=Policy,a-b$"; got != want {
+		t.Errorf("exactly() = %q, want %q", got, want)
 	}
 }

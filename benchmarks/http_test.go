@@ -25,7 +25,7 @@ type httpClient struct {
 type send func(ctx context.Context, method, url string, body []byte) (*http.Response, error)
 
 const (
-	httpAttempts = 3
+	httpAttempts = 4 // no client's default
 	httpURL      = "http://service.test/"
 )
 

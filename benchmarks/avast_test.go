@@ -7,8 +7,8 @@ import (
 	"github.com/avast/retry-go/v5"
 )
 
-// A Retrier of avast is made with the ctx of its calls, so only a new Retrier
-// gives each call a ctx of its own.
+// A Retrier of avast is made with the ctx of its calls, so calls that differ in
+// their ctx need a new Retrier each.
 var avastLibrary = library{
 	name:      "avast",
 	permanent: retry.Unrecoverable,

@@ -7,7 +7,7 @@ import (
 	"github.com/cenkalti/backoff/v7"
 )
 
-// An exponential backoff of cenkalti holds the state of one call, so a prepared
+// An exponential backoff of cenkalti stores the state of one call, so a prepared
 // form has a ConstantBackOff. A pause of zero starts a timer.
 var cenkaltiLibrary = library{
 	name:      "cenkalti",

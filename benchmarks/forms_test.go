@@ -11,7 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 )
 
-// libraries holds what is measured. Each library has a file of its own, which shows its forms.
+// libraries lists what is measured. The file of each library shows its forms.
 var libraries = []*library{
 	&floor, &retryLibrary, &avastLibrary, &cenkaltiLibrary, &codegrooveLibrary,
 	&eapacheLibrary, &failsafeLibrary, &k8sLibrary, &sethvargoLibrary,

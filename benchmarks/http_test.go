@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// httpClients holds the ways to send a request that are measured.
+// httpClients lists the ways to send a request that are measured.
 var httpClients = []httpClient{bareClient, loopClient, retryableClient, retryableStandardClient, failsafeClient}
 
 // An httpClient is a library that retries requests, with pauses of zero.

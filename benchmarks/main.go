@@ -4,8 +4,8 @@
 //
 //	go -C benchmarks run .
 //
-// To compare this tree with another version of package retry, check it out and name its
-// directory. The API must be that of version 1 at least:
+// To compare this tree with another version of package retry, which must have the API
+// of version 1 at least, check it out and name its directory:
 //
 //	git worktree add /tmp/v1 db6c4a2
 //	go -C benchmarks run . -v1 /tmp/v1
@@ -105,7 +105,7 @@ func measure(dir string) (raw, old []byte) {
 	bench := func(binary, pattern, benchtime string, short bool) []byte {
 		return run(binary, "-test.run=^$", "-test.bench="+pattern, "-test.benchtime="+benchtime, fmt.Sprint("-test.short=", short))
 	}
-	// alone runs each form of a benchmark in a process of its own.
+	// alone runs each form of a benchmark in a new process.
 	alone := func(pattern string) {
 		for _, name := range names(bench(binary, pattern, "1x", true)) {
 			raw = append(raw, bench(binary, exactly(name), "1x", *short)...)

@@ -9,7 +9,7 @@ import (
 	"example.com/retry"
 )
 
-// These forms need version 2. They have a file of their own, so that the others can
+// These forms need version 2. They are in a separate file, so that the others can
 // measure version 1.
 func init() {
 	retryLibrary.forms = append(retryLibrary.forms, form{

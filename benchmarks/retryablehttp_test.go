@@ -7,7 +7,7 @@ import (
 	"github.com/hashicorp/go-retryablehttp"
 )
 
-// retryableClient has a request type of its own, whose body can be read again.
+// retryableClient takes its own request type, whose body can be read again.
 var retryableClient = httpClient{
 	lib: "retryablehttp", form: "Client.Do",
 	prepare: func(base http.RoundTripper) send {

@@ -7,7 +7,7 @@ import (
 	"github.com/sethvargo/go-retry"
 )
 
-// A Backoff of sethvargo that has a limit holds the state of one call, so every
+// A Backoff of sethvargo that has a limit stores the state of one call, so every
 // call makes its own. Errors are permanent unless marked. A pause of zero starts
 // a timer.
 var sethvargoLibrary = library{

@@ -65,7 +65,7 @@ type table struct {
 }
 
 // addTables adds a Markdown table for each table in benchstat's CSV output to
-// tables. The name is that of a table without one.
+// tables. A table without a name in that output gets the given one.
 func addTables(tables map[string]string, name string, stats []byte) error {
 	r := csv.NewReader(bytes.NewReader(stats))
 	r.FieldsPerRecord = -1

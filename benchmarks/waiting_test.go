@@ -17,7 +17,7 @@ import (
 // process that has done nothing before: the runtime keeps what ended goroutines
 // leave, and starts new ones with as much stack as the others used on average.
 func BenchmarkWaiting(b *testing.B) {
-	n := 100_000
+	n := min(100_000, crowdSize(availableMemory()))
 	if testing.Short() {
 		n = 1000
 	}

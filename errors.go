@@ -75,8 +75,8 @@ type Error struct {
 //	retry: gave up after 1 attempt (not retryable): 404 Not Found
 //	retry: gave up before the first attempt (context canceled)
 func (e *Error) Error() string {
-	if v, ok := e.Reason.(*verdict); ok && v.kind == ErrInvalid {
-		return "retry: " + v.text
+	if e.invalid() {
+		return "retry: " + e.Reason.Error()
 	}
 	when, why, last := "after "+strconv.Itoa(e.Attempts)+" attempts", "", ""
 	switch e.Attempts {
@@ -141,6 +141,13 @@ func (e *Error) advice() advice {
 	return a
 }
 
+// invalid reports whether the Reason is that of an invalid option or argument, and not a
+// cause of ctx or the error of a Clock that matches ErrInvalid.
+func (e *Error) invalid() bool {
+	v, ok := e.Reason.(*verdict)
+	return ok && errors.Is(v, ErrInvalid)
+}
+
 // advise adds to a what the error of a nested call says to an outer one.
 func (e *Error) advise(a *advice, restarted bool) {
 	said := e.advice()
@@ -154,7 +161,7 @@ func (e *Error) advise(a *advice, restarted bool) {
 		gaveUp = gaveUp || e.Attempts > 1 && said.after == 0
 	}
 	a.after = max(a.after, said.after)
-	a.permanent = a.permanent || said.permanent || errors.Is(e.Reason, ErrInvalid)
+	a.permanent = a.permanent || said.permanent || e.invalid()
 	a.gaveUp = a.gaveUp || gaveUp && !restarted
 }
 

@@ -90,15 +90,22 @@ type advice struct {
 	complete  bool          // all of the tree was read
 }
 
-// unmark returns err without the markers that are outermost.
-func unmark(err error) error {
+// unmark adds what the outermost markers of err say, and returns err without them.
+func (a *advice) unmark(err error) error {
 	for {
 		m, ok := err.(*marker)
 		if !ok {
 			return err
 		}
+		a.add(m)
 		err = m.err
 	}
+}
+
+func (a *advice) add(m *marker) {
+	a.after = max(a.after, m.after)
+	a.permanent = a.permanent || m.permanent
+	a.restart = a.restart || m.restart
 }
 
 // read adds what the tree of err says. It does not recurse along a chain of wrapped
@@ -107,14 +114,9 @@ func (a *advice) read(err error, restarted bool) {
 	for {
 		switch e := err.(type) {
 		case *marker:
-			a.after = max(a.after, e.after)
-			a.permanent = a.permanent || e.permanent
-			a.restart = a.restart || e.restart
+			a.add(e)
 			restarted = restarted || e.restart
 			err = e.err
-			if _, ok := err.(*marker); a.permanent && !ok {
-				return // the rest seldom matters; see Error.advice
-			}
 		case *Error:
 			e.advise(a, restarted)
 			return

@@ -244,10 +244,12 @@ func (c *call) attempt(ctx context.Context, fn func(context.Context) error, p *p
 // is another attempt after c.Wait, and the reason to stop otherwise. The order of the
 // checks is part of what Do promises.
 func (c *call) next(ctx context.Context, p *policy, err error) error {
-	c.Err = unmark(err)
 	c.said = advice{}
-	c.said.read(err, false)
-	c.said.complete = !c.said.permanent
+	c.Err = c.said.unmark(err)
+	if !c.said.permanent || p.budget != nil { // else the rest matters to Error.advice only
+		c.said.read(c.Err, c.said.restart)
+		c.said.complete = true
+	}
 	if c.said.restart {
 		c.earlier = c.Attempt - 1
 		if p.maxElapsed > 0 {

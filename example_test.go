@@ -14,24 +14,32 @@ import (
 	"time"
 
 	"example.com/retry"
+	"example.com/retry/retrytest"
 )
 
-// An exampleClock passes time at once, so that the examples take none. It keeps
-// the waits that it was asked for.
-type exampleClock struct {
-	now   time.Time
-	waits []time.Duration
+// failTimes returns a function that fails n times and then succeeds.
+func failTimes(n int, err error) func(context.Context) error {
+	return func(context.Context) error {
+		if n--; n >= 0 {
+			return err
+		}
+		return nil
+	}
 }
 
-func (c *exampleClock) Now() time.Time { return c.now }
-
-func (c *exampleClock) Sleep(ctx context.Context, d time.Duration) error {
-	c.now = c.now.Add(d)
-	c.waits = append(c.waits, d)
-	return ctx.Err()
+// newLogger returns a logger that writes to standard output, without the time.
+func newLogger() *slog.Logger {
+	return slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{
+		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+			if a.Key == slog.TimeKey {
+				return slog.Attr{}
+			}
+			return a
+		},
+	}))
 }
 
-// A statusError is an answer of an HTTP server that is not a success.
+// A statusError is an HTTP status that is not a success.
 type statusError int
 
 func (e statusError) Error() string {
@@ -39,163 +47,212 @@ func (e statusError) Error() string {
 }
 
 func ExampleDo() {
-	calls := 0
-	connect := func(ctx context.Context) error {
-		calls++
-		if calls < 3 {
-			return errors.New("connection refused")
-		}
-		return nil
-	}
+	connect := failTimes(2, errors.New("connection refused"))
 
-	// Up to five calls. Without the option, the waits are up to 250ms and 500ms.
-	err := retry.Do(context.Background(), connect,
-		retry.WithBackoff(retry.Exponential{Base: time.Millisecond}))
-	fmt.Println(calls, err)
+	// Make at most five attempts. The fake clock keeps the example from waiting.
+	clock := &retrytest.Clock{}
+	err := retry.Do(context.Background(), connect, retry.WithClock(clock))
+	fmt.Println(err, "after", len(clock.Waits()), "retries")
 
-	// Output: 3 <nil>
+	// Output: <nil> after 2 retries
 }
 
-// Permanent ends the call at once: what does not exist will not appear by asking
-// again. The marker is gone from the error that comes back.
-func ExampleDo_permanent() {
-	calls := 0
-	err := retry.Do(context.Background(), func(ctx context.Context) error {
-		calls++
-		err := errors.New("no such user")
-		return retry.Permanent(err)
-	})
-	fmt.Println(calls, err)
-	fmt.Println(errors.Unwrap(err))
+// Poll a build every two seconds until it is finished, for at most five minutes.
+func ExampleDo_poll() {
+	states := []string{"queued", "running", "succeeded"}
+	poll := func(ctx context.Context) error {
+		switch state := states[retry.PreviousAttempts(ctx)]; state {
+		case "succeeded":
+			return nil
+		case "failed":
+			return retry.Permanent(errors.New("build failed"))
+		default:
+			return errors.New("build is " + state)
+		}
+	}
+
+	clock := &retrytest.Clock{}
+	err := retry.Do(context.Background(), poll,
+		retry.WithMaxAttempts(retry.Unlimited),
+		retry.WithMaxElapsed(5*time.Minute),
+		retry.WithBackoff(retry.Constant(2*time.Second)), retry.WithJitter(retry.NoJitter),
+		retry.WithClock(clock))
+	fmt.Println(err, clock.Waits())
+
+	// Output: <nil> [2s 2s]
+}
+
+// A job is retried after ten minutes, or later if the server asks for it, although its
+// client has already retried for seconds. What the client does not retry ends the job.
+func ExampleDo_nested() {
+	responses := []error{
+		statusError(http.StatusBadGateway),
+		statusError(http.StatusBadGateway),
+		retry.After(statusError(http.StatusTooManyRequests), 2*time.Minute),
+		retry.Permanent(statusError(http.StatusNotFound)),
+	}
+	load := func(ctx context.Context) error { // a method of the client
+		return retry.Do(ctx, func(ctx context.Context) error {
+			err := responses[0]
+			responses = responses[1:]
+			return err
+		}, retry.WithMaxAttempts(2))
+	}
+	job := func(ctx context.Context) error {
+		err := load(ctx)
+		if e, ok := errors.AsType[*retry.Error](err); ok && !errors.Is(e.Reason, retry.ErrNotRetryable) {
+			// Do retries the error because it does not wrap the client's: %v, not %w.
+			err = retry.After(fmt.Errorf("load: %v", err), e.RetryAfter())
+		}
+		return err
+	}
+
+	clock := &retrytest.Clock{}
+	ctx := retry.Override(context.Background(), retry.WithClock(clock), retry.WithJitter(retry.NoJitter))
+	err := retry.Do(ctx, job,
+		retry.WithBackoff(retry.Constant(10*time.Minute)),
+		retry.WithMaxRetryAfter(time.Hour))
+	fmt.Println(clock.Waits())
+	fmt.Println(errors.Is(err, statusError(http.StatusNotFound)))
 
 	// Output:
-	// 1 retry: not retryable after 1 attempt: no such user
-	// no such user
+	// [250ms 10m0s 12m0s]
+	// true
 }
 
 func ExampleDoValue() {
-	answers := []string{"", "", "it is noon"}
+	connect := failTimes(2, errors.New("connection refused"))
 	ask := func(ctx context.Context) (string, error) {
-		answer := answers[0]
-		answers = answers[1:]
-		if answer == "" {
-			return "", errors.New("no answer")
+		if err := connect(ctx); err != nil {
+			return "", err
 		}
-		return answer, nil
+		return "it is noon", nil
 	}
 
-	answer, err := retry.DoValue(context.Background(), ask,
-		retry.WithBackoff(retry.Exponential{Base: time.Millisecond}))
-	fmt.Println(answer, err)
+	fmt.Println(retry.DoValue(context.Background(), ask, retry.WithClock(&retrytest.Clock{})))
 
 	// Output: it is noon <nil>
 }
 
-// Wrap makes a function of the same form that retries.
+// Wrap returns a function of the same type that retries.
 func ExampleWrap() {
-	calls := 0
-	load := func(ctx context.Context) ([]string, error) {
-		calls++
-		if calls == 1 {
-			return nil, errors.New("connection reset")
-		}
-		return []string{"ada", "grace"}, nil
+	connect := failTimes(1, errors.New("connection reset"))
+	list := func(ctx context.Context) ([]string, error) {
+		return []string{"ada", "grace"}, connect(ctx)
 	}
 
-	load = retry.Wrap(load, retry.WithBackoff(retry.Exponential{Base: time.Millisecond}))
-
-	users, err := load(context.Background())
-	fmt.Println(users, err)
+	list = retry.Wrap(list, retry.WithClock(&retrytest.Clock{}))
+	fmt.Println(list(context.Background()))
 
 	// Output: [ada grace] <nil>
 }
 
-// WrapUnary is for functions with an argument.
 func ExampleWrapUnary() {
-	calls := 0
+	connect := failTimes(1, errors.New("server misbehaving"))
 	lookup := func(ctx context.Context, host string) (string, error) {
-		calls++
-		if calls == 1 {
-			return "", errors.New("server misbehaving")
-		}
-		return "address of " + host, nil
+		return "address of " + host, connect(ctx)
 	}
 
-	lookup = retry.WrapUnary(lookup, retry.WithBackoff(retry.Exponential{Base: time.Millisecond}))
-
+	lookup = retry.WrapUnary(lookup, retry.WithClock(&retrytest.Clock{}))
 	fmt.Println(lookup(context.Background(), "db-1"))
-	fmt.Println(lookup(context.Background(), "db-2"))
 
-	// Output:
-	// address of db-1 <nil>
-	// address of db-2 <nil>
+	// Output: address of db-1 <nil>
 }
 
-// Only the listed errors are retried: network errors, and an answer that breaks
-// off. The third is neither.
+// A policy is made once and shared. The options of a call take precedence.
+func ExamplePolicy() {
+	database := retry.Policy(
+		retry.WithMaxAttempts(4),
+		retry.WithBackoff(retry.Exponential{Base: 5 * time.Millisecond, Max: time.Second}),
+		retry.WithClock(&retrytest.Clock{}))
+	query := func(ctx context.Context) error { return errors.New("too many connections") }
+
+	fmt.Println(retry.Do(context.Background(), query, database))
+	fmt.Println(retry.Do(context.Background(), query, database, retry.WithMaxAttempts(2)))
+
+	// Output:
+	// retry: gave up after 4 attempts: too many connections
+	// retry: gave up after 2 attempts: too many connections
+}
+
+// Permanent stops the retries. Do removes the marker from the error it returns.
+func ExamplePermanent() {
+	errNoUser := errors.New("no such user")
+	err := retry.Do(context.Background(), func(ctx context.Context) error {
+		return retry.Permanent(errNoUser)
+	})
+	fmt.Println(err)
+	fmt.Println(errors.Unwrap(err) == errNoUser)
+
+	// Output:
+	// retry: gave up after 1 attempt (not retryable): no such user
+	// true
+}
+
+// Keep a session open until ctx is done. If a session lasted longer than a minute
+// before it failed, the backoff starts again.
+func ExampleRestart() {
+	clock := &retrytest.Clock{} // a program uses time.Now and time.Since
+	ctx, cancel := context.WithCancel(context.Background())
+	sessions := []func() error{
+		func() error { return errors.New("connection refused") },
+		func() error { return errors.New("connection refused") },
+		func() error { clock.Advance(time.Hour); return errors.New("connection reset") },
+		func() error { return retry.After(errors.New("maintenance"), 10*time.Minute) },
+		func() error { cancel(); return ctx.Err() },
+	}
+
+	err := retry.Do(ctx, func(ctx context.Context) error {
+		start := clock.Now()
+		err := sessions[0]()
+		sessions = sessions[1:]
+		if clock.Now().Sub(start) > time.Minute {
+			err = retry.Restart(err)
+		}
+		return err
+	},
+		retry.WithMaxAttempts(retry.Unlimited),
+		retry.WithMaxRetryAfter(time.Hour), // the longest wait that the loop accepts
+		retry.WithClock(clock), retry.WithJitter(retry.NoJitter))
+	fmt.Println(clock.Waits(), errors.Is(err, context.Canceled))
+
+	// Output: [250ms 500ms 250ms 15m0s] true
+}
+
+// Only network errors and truncated responses are retried.
 func ExampleWithRetryIf() {
 	results := []error{
 		&net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")},
 		fmt.Errorf("reading the body: %w", io.ErrUnexpectedEOF),
 		&fs.PathError{Op: "open", Path: "cache", Err: fs.ErrPermission},
 	}
-	fetch := func(ctx context.Context) error {
-		err := results[0]
-		results = results[1:]
-		return err
-	}
-
-	err := retry.Do(context.Background(), fetch,
+	err := retry.Do(context.Background(), func(ctx context.Context) error {
+		return results[retry.PreviousAttempts(ctx)]
+	},
 		retry.WithRetryIf(retry.As[*net.OpError](), retry.Is(io.ErrUnexpectedEOF)),
-		retry.WithBackoff(retry.Exponential{Base: time.Millisecond}))
+		retry.WithClock(&retrytest.Clock{}))
 	fmt.Println(err)
 
-	// Output: retry: not retryable after 3 attempts: open cache: permission denied
+	// Output: retry: gave up after 3 attempts (not retryable): open cache: permission denied
 }
 
-// Any func(error) bool is a predicate. This one holds for the answers of an HTTP
-// server that it is to blame for itself.
-func ExampleWithRetryIf_serverErrors() {
-	serverError := func(err error) bool {
-		status, ok := errors.AsType[statusError](err)
-		return ok && status >= 500
-	}
-	answers := []statusError{http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusForbidden}
-	get := func(ctx context.Context) error {
-		status := answers[0]
-		answers = answers[1:]
-		return status
-	}
-
-	err := retry.Do(context.Background(), get,
-		retry.WithRetryIf(serverError),
-		retry.WithBackoff(retry.Exponential{Base: time.Millisecond}))
-	fmt.Println(err)
-
-	// Output: retry: not retryable after 3 attempts: 403 Forbidden
-}
-
-// A server that asks for a pause gets it, and the usual backoff on top of it.
+// Do waits for the time that the server asked for, and adds jitter.
 func ExampleAfter() {
-	calls := 0
-	get := func(ctx context.Context) error {
-		calls++
-		if calls > 1 {
-			return nil
-		}
-		err := error(statusError(http.StatusTooManyRequests))
-		header := http.Header{"Retry-After": {"30"}}
+	header := http.Header{"Retry-After": {"30"}}
+	get := failTimes(1, statusError(http.StatusServiceUnavailable))
+
+	clock := &retrytest.Clock{} // so that the example does not take 30s
+	err := retry.Do(context.Background(), func(ctx context.Context) error {
+		err := get(ctx)
 		if wait, ok := retry.ParseRetryAfter(header.Get("Retry-After"), time.Now()); ok {
 			err = retry.After(err, wait)
 		}
 		return err
-	}
+	}, retry.WithClock(clock))
+	wait := clock.Waits()[0]
+	fmt.Println(err, 30*time.Second <= wait && wait <= 45*time.Second)
 
-	clock := &exampleClock{} // for no real half a minute
-	err := retry.Do(context.Background(), get, retry.WithClock(clock), retry.WithJitter(retry.NoJitter))
-	fmt.Println(err, clock.waits)
-
-	// Output: <nil> [30.25s]
+	// Output: <nil> true
 }
 
 func ExampleParseRetryAfter() {
@@ -212,187 +269,194 @@ func ExampleParseRetryAfter() {
 	// 0s false
 }
 
-// OnRetry hooks are called before each wait, OnDone hooks once at the end.
-func ExampleWithOnRetry() {
-	calls := 0
-	connect := func(ctx context.Context) error {
-		calls++
-		if calls < 3 {
-			return errors.New("connection refused")
-		}
-		return nil
-	}
+// A worker does not sleep for more than ten seconds. If the server asks for more, the
+// worker schedules the job to run again and takes the next job.
+func ExampleWithMaxRetryAfter() {
+	err := retry.Do(context.Background(), func(ctx context.Context) error {
+		return retry.After(statusError(http.StatusTooManyRequests), 20*time.Minute)
+	}, retry.WithMaxRetryAfter(10*time.Second))
 
-	err := retry.Do(context.Background(), connect,
-		retry.WithOnRetry(func(_ context.Context, ev retry.Event) {
-			fmt.Printf("attempt %d: %v; next in %v\n", ev.Attempt, ev.Err, ev.Wait)
-		}),
-		retry.WithOnDone(func(_ context.Context, ev retry.Event) {
-			fmt.Printf("done after attempt %d, waited %v\n", ev.Attempt, ev.Waited)
-		}),
-		retry.WithClock(&exampleClock{}), retry.WithJitter(retry.NoJitter))
+	if e, ok := errors.AsType[*retry.Error](err); ok && e.RetryAfter() > 0 {
+		fmt.Println("run again in", e.RetryAfter())
+	}
 	fmt.Println(err)
 
 	// Output:
-	// attempt 1: connection refused; next in 250ms
-	// attempt 2: connection refused; next in 500ms
-	// done after attempt 3, waited 750ms
-	// <nil>
+	// run again in 20m0s
+	// retry: gave up after 1 attempt (asked to wait 20m0s, more than WithMaxRetryAfter(10s)): 429 Too Many Requests
 }
 
-// Metrics need one OnDone hook: Reason is nil after a success, and Attempt - 1 is
-// the number of retries.
-func ExampleWithOnDone() {
-	retries := 0
-	outcomes := map[string]int{}
-	count := retry.WithOnDone(func(_ context.Context, ev retry.Event) {
-		retries += max(ev.Attempt-1, 0) // 0 attempts if ctx was done before the first
-		switch {
-		case ev.Reason == nil:
-			outcomes["ok"]++
-		case errors.Is(ev.Reason, retry.ErrExhausted):
-			outcomes["exhausted"]++
-		default:
-			outcomes["other"]++
-		}
+// A schedule can be a list of waits. The last one is repeated.
+func ExampleBackoffFunc() {
+	waits := []time.Duration{time.Second, 10 * time.Second, time.Minute}
+	schedule := retry.BackoffFunc(func(attempt int) time.Duration {
+		return waits[min(attempt, len(waits))-1]
 	})
-	policy := retry.Policy(count, retry.WithBackoff(retry.Exponential{Base: time.Millisecond}))
 
-	ctx := context.Background()
-	retry.Do(ctx, func(ctx context.Context) error { return nil }, policy)
-	retry.Do(ctx, func(ctx context.Context) error { return errors.New("timeout") }, policy)
-	retry.Do(ctx, func(ctx context.Context) error { return retry.Permanent(errors.New("no such user")) }, policy)
-	fmt.Println(retries, "retries,", outcomes)
+	clock := &retrytest.Clock{}
+	err := retry.Do(context.Background(), failTimes(4, errors.New("busy")),
+		retry.WithBackoff(schedule), retry.WithJitter(retry.NoJitter), retry.WithClock(clock))
+	fmt.Println(err, clock.Waits())
 
-	// Output: 4 retries, map[exhausted:1 ok:1 other:1]
+	// Output: <nil> [1s 10s 1m0s 1m0s]
 }
 
-// WithLogger writes one record for each retry.
-func ExampleWithLogger() {
-	logger := slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{
-		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
-			if a.Key == slog.TimeKey {
-				return slog.Attr{} // another one each time
-			}
-			return a
-		},
-	}))
+// A job queue stores when a failed job runs next, instead of waiting in Do.
+func ExampleFullJitter() {
+	failures := 4
+	ceiling := retry.Exponential{Base: time.Minute, Max: time.Hour}.Delay(failures)
+	now := time.Now()
+	nextRun := now.Add(retry.FullJitter(ceiling, nil))
+	fmt.Printf("next run within %v: %t\n", ceiling, nextRun.Sub(now) <= ceiling)
 
-	err := retry.Do(context.Background(), func(ctx context.Context) error {
-		return errors.New("connection refused")
-	},
-		retry.WithLogger(logger.With("op", "connect"), slog.LevelWarn),
+	// Output: next run within 8m0s: true
+}
+
+// An Error holds only the last error. A hook collects the earlier ones.
+func ExampleWithOnRetry() {
+	connect := func(ctx context.Context) error {
+		return fmt.Errorf("replica %d is down", retry.PreviousAttempts(ctx))
+	}
+
+	var errs []error
+	err := retry.Do(context.Background(), connect,
+		retry.WithOnRetry(func(_ context.Context, ev retry.Event) { errs = append(errs, ev.Err) }),
+		retry.WithMaxAttempts(3), retry.WithClock(&retrytest.Clock{}))
+	if err != nil {
+		err = errors.Join(append(errs, err)...)
+	}
+	fmt.Println(err)
+
+	// Output:
+	// replica 0 is down
+	// replica 1 is down
+	// retry: gave up after 3 attempts: replica 2 is down
+}
+
+// An OnDone hook logs one record for each call.
+func ExampleWithOnDone() {
+	logger := newLogger()
+	logEnd := retry.WithOnDone(func(ctx context.Context, ev retry.Event) {
+		logger.InfoContext(ctx, "call ended", "retry", ev)
+	})
+
+	retry.Do(context.Background(), failTimes(2, errors.New("timeout")), logEnd,
+		retry.WithClock(&retrytest.Clock{}), retry.WithJitter(retry.NoJitter))
+
+	// Output:
+	// level=INFO msg="call ended" retry.attempt=3 retry.err=timeout retry.wait=0s retry.waited=750ms retry.elapsed=750ms
+}
+
+// WithLogger logs one record for each retry.
+func ExampleWithLogger() {
+	err := retry.Do(context.Background(), failTimes(3, errors.New("connection refused")),
+		retry.WithLogger(newLogger().With("op", "connect"), slog.LevelWarn),
 		retry.WithMaxAttempts(3),
-		retry.WithClock(&exampleClock{}), retry.WithJitter(retry.NoJitter))
+		retry.WithClock(&retrytest.Clock{}), retry.WithJitter(retry.NoJitter))
 	fmt.Println(err)
 
 	// Output:
 	// level=WARN msg=retrying op=connect attempt=1 err="connection refused" wait=250ms waited=0s elapsed=0s
 	// level=WARN msg=retrying op=connect attempt=2 err="connection refused" wait=500ms waited=250ms elapsed=250ms
-	// retry: attempts exhausted after 3 attempts: connection refused
+	// retry: gave up after 3 attempts: connection refused
 }
 
-// Two calls share a budget of three retries. The first uses two of them, so that
-// the second gets one.
+// Two calls share a budget of three retries. The first call uses two of them, so that
+// one is left for the second.
 func ExampleBudget() {
-	budget := retry.NewBudget(3, 0.1)
 	policy := retry.Policy(
-		retry.WithBudget(budget),
+		retry.WithBudget(retry.NewBudget(3, 0.1)),
 		retry.WithMaxAttempts(3),
-		retry.WithBackoff(retry.Exponential{Base: time.Millisecond}))
-	down := func(ctx context.Context) error { return errors.New("service unavailable") }
+		retry.WithClock(&retrytest.Clock{}))
+	down := func(ctx context.Context) error { return statusError(http.StatusServiceUnavailable) }
 
-	ctx := context.Background()
-	fmt.Println(retry.Do(ctx, down, policy))
-	fmt.Println(retry.Do(ctx, down, policy))
-
-	// A success puts back what NewBudget was told.
-	retry.Do(ctx, func(ctx context.Context) error { return nil }, policy)
-	fmt.Println(budget.Tokens())
+	fmt.Println(retry.Do(context.Background(), down, policy))
+	fmt.Println(retry.Do(context.Background(), down, policy))
 
 	// Output:
-	// retry: attempts exhausted after 3 attempts: service unavailable
-	// retry: budget exhausted after 2 attempts: service unavailable
-	// 0.1
+	// retry: gave up after 3 attempts: 503 Service Unavailable
+	// retry: gave up after 2 attempts (retry budget exhausted): 503 Service Unavailable
 }
 
-// A policy is made once and shared. What a call adds wins over it.
-func ExamplePolicy() {
-	database := retry.Policy(
-		retry.WithMaxAttempts(4),
-		retry.WithBackoff(retry.Exponential{Base: time.Millisecond, Max: 20 * time.Millisecond}))
-	query := func(ctx context.Context) error { return errors.New("too many connections") }
-
-	ctx := context.Background()
-	fmt.Println(retry.Do(ctx, query, database))
-	fmt.Println(retry.Do(ctx, query, database, retry.WithMaxAttempts(2)))
-
-	// Output:
-	// retry: attempts exhausted after 4 attempts: too many connections
-	// retry: attempts exhausted after 2 attempts: too many connections
-}
-
-// A clock that does not wait and a source with a seed: the waits are random, and
-// the same in each run.
+// With a fake clock and a seeded source, the waits are random but the same on every run.
 func ExampleWithClock() {
-	clock := &exampleClock{}
-	err := retry.Do(context.Background(), func(ctx context.Context) error {
-		return errors.New("connection refused")
-	}, retry.WithClock(clock), retry.WithSource(rand.NewPCG(1, 2)))
-	fmt.Println(err)
-	for _, wait := range clock.waits {
-		fmt.Println(wait)
-	}
+	clock := &retrytest.Clock{}
+	retry.Do(context.Background(), failTimes(3, errors.New("connection refused")),
+		retry.WithClock(clock), retry.WithSource(rand.NewPCG(1, 2)))
+	fmt.Println(clock.Waits())
 
-	// Output:
-	// retry: attempts exhausted after 5 attempts: connection refused
-	// 192.343318ms
-	// 308.218112ms
-	// 784.428002ms
-	// 1.593193157s
+	// Output: [192.343318ms 308.218112ms 784.428002ms]
 }
 
-// Override reaches a Do that one cannot parameterise: the test of a function that
-// takes no options runs through its schedule without waiting.
+// A test runs code that accepts no options, without waiting.
 func ExampleOverride() {
-	// The code under test.
-	announce := func(ctx context.Context) error {
-		return retry.Do(ctx, func(ctx context.Context) error {
-			return errors.New("no leader")
-		}, retry.WithBackoff(retry.Constant(time.Minute)))
+	announce := func(ctx context.Context) error { // the code under test
+		return retry.Do(ctx, failTimes(3, errors.New("no leader")),
+			retry.WithBackoff(retry.Constant(time.Minute)))
 	}
 
-	// The test.
-	clock := &exampleClock{}
-	ctx := retry.Override(context.Background(),
-		retry.WithClock(clock), retry.WithJitter(retry.NoJitter))
-	err := announce(ctx)
-	fmt.Println(err)
-	fmt.Println(clock.waits)
+	clock := &retrytest.Clock{}
+	ctx := retry.Override(context.Background(), retry.WithClock(clock), retry.WithJitter(retry.NoJitter))
+	fmt.Println(announce(ctx), clock.Waits())
 
-	// Output:
-	// retry: attempts exhausted after 5 attempts: no leader
-	// [1m0s 1m0s 1m0s 1m0s]
+	// Output: <nil> [1m0s 1m0s 1m0s]
 }
 
-// PreviousAttempts tells a server how much of its load is retries.
+// Retry at one layer only: Override disables the retries of the layers below.
+func ExampleOverride_oneLayer() {
+	requests := 0
+	charge := func(ctx context.Context) error { // retries by itself
+		return retry.Do(ctx, func(ctx context.Context) error {
+			requests++
+			return errors.New("connection refused")
+		})
+	}
+	placeOrder := func(ctx context.Context) error {
+		return charge(retry.Override(ctx, retry.WithMaxAttempts(1)))
+	}
+
+	err := retry.Do(context.Background(), placeOrder,
+		retry.WithMaxAttempts(3), retry.WithClock(&retrytest.Clock{}))
+	fmt.Println(requests, "requests")
+	fmt.Println(err)
+
+	// Output:
+	// 3 requests
+	// retry: gave up after 3 attempts: retry: gave up after 1 attempt: connection refused
+}
+
+// Every attempt uses the next endpoint.
 func ExamplePreviousAttempts() {
+	hosts := []string{"a.example", "b.example"}
 	send := func(ctx context.Context) error {
-		fmt.Println("Previous-Attempts:", retry.PreviousAttempts(ctx))
-		return errors.New("connection reset")
+		fmt.Println(hosts[retry.PreviousAttempts(ctx)%len(hosts)])
+		return errors.New("connection refused")
 	}
 	retry.Do(context.Background(), send,
-		retry.WithMaxAttempts(3),
-		retry.WithBackoff(retry.Exponential{Base: time.Millisecond}))
+		retry.WithMaxAttempts(3), retry.WithClock(&retrytest.Clock{}))
 
 	// Output:
-	// Previous-Attempts: 0
-	// Previous-Attempts: 1
-	// Previous-Attempts: 2
+	// a.example
+	// b.example
+	// a.example
 }
 
-// An error says what went wrong and why it was not tried again. Both can be
-// tested for.
+// A 401 is retried once, because the token may have just expired.
+func ExamplePreviousAttempts_limit() {
+	post := failTimes(5, statusError(http.StatusUnauthorized))
+	err := retry.Do(context.Background(), func(ctx context.Context) error {
+		err := post(ctx)
+		if errors.Is(err, statusError(http.StatusUnauthorized)) && retry.PreviousAttempts(ctx) >= 1 {
+			err = retry.Permanent(err)
+		}
+		return err
+	}, retry.WithClock(&retrytest.Clock{}))
+	fmt.Println(err)
+
+	// Output: retry: gave up after 2 attempts (not retryable): 401 Unauthorized
+}
+
+// Err says what failed, and Reason says why Do stopped.
 func ExampleError() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -400,48 +464,49 @@ func ExampleError() {
 		return &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")}
 	}, retry.WithBackoff(retry.Constant(time.Hour)), retry.WithJitter(retry.NoJitter))
 
-	// The wait would have outlasted ctx.
-	fmt.Println(errors.Is(err, context.DeadlineExceeded))
+	if e, ok := errors.AsType[*retry.Error](err); ok && errors.Is(e.Reason, retry.ErrDeadline) {
+		fmt.Println("no time left after", e.Attempts, "attempt")
+	}
 	if e, ok := errors.AsType[*net.OpError](err); ok {
 		fmt.Println(e.Op, "failed:", e.Err)
 	}
-	if e, ok := errors.AsType[*retry.Error](err); ok {
-		fmt.Println("calls:", e.Attempts, "waited:", e.Waited)
-	}
 
 	// Output:
-	// true
+	// no time left after 1 attempt
 	// dial failed: connection refused
-	// calls: 1 waited: 0s
 }
 
-// The text is one line: the reason, the number of attempts, and the last error.
+// The text is one line: the number of attempts, the reason, and the last error.
 func ExampleError_Error() {
-	refused := func(ctx context.Context) error { return errors.New("connection refused") }
-	missing := func(ctx context.Context) error { return retry.Permanent(statusError(http.StatusNotFound)) }
-	busy := func(ctx context.Context) error {
-		return retry.After(statusError(http.StatusServiceUnavailable), time.Hour)
-	}
-	clock := retry.WithClock(&exampleClock{now: time.Now()})
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx := context.Background()
+	soon, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	dead, stop := context.WithCancelCause(ctx)
+	stopped, stop := context.WithCancelCause(ctx)
 	stop(errors.New("shutting down"))
 
-	fmt.Println(retry.Do(ctx, refused, clock))
-	fmt.Println(retry.Do(ctx, missing, clock))
-	fmt.Println(retry.Do(ctx, busy, clock))
-	fmt.Println(retry.Do(ctx, busy, clock, retry.WithMaxElapsed(10*time.Second)))
-	fmt.Println(retry.Do(ctx, refused, clock, retry.WithBudget(new(retry.Budget))))
-	fmt.Println(retry.Do(dead, refused, clock))
-	fmt.Println(retry.Do(ctx, refused, clock, retry.WithMaxAttempts(0)))
+	errRefused := errors.New("connection refused")
+	slow := retry.Policy(retry.WithBackoff(retry.Constant(time.Hour)), retry.WithJitter(retry.NoJitter),
+		retry.WithClock(&retrytest.Clock{}))
+	for _, err := range []error{
+		retry.Do(ctx, failTimes(5, errRefused), retry.WithClock(&retrytest.Clock{})),
+		retry.Do(ctx, failTimes(1, retry.Permanent(statusError(http.StatusNotFound)))),
+		retry.Do(ctx, failTimes(1, retry.After(statusError(http.StatusTooManyRequests), 24*time.Hour))),
+		retry.Do(ctx, failTimes(1, errRefused), slow, retry.WithMaxElapsed(time.Minute)),
+		retry.Do(soon, failTimes(1, errRefused), slow),
+		retry.Do(ctx, failTimes(1, errRefused), retry.WithBudget(new(retry.Budget))),
+		retry.Do(stopped, failTimes(1, errRefused)),
+		retry.Do(ctx, failTimes(1, errRefused), retry.WithMaxAttempts(0)),
+	} {
+		fmt.Println(err)
+	}
 
 	// Output:
-	// retry: attempts exhausted after 5 attempts: connection refused
-	// retry: not retryable after 1 attempt: 404 Not Found
-	// retry: context deadline exceeded after 1 attempt: 503 Service Unavailable
-	// retry: max elapsed time reached after 1 attempt: 503 Service Unavailable
-	// retry: budget exhausted after 1 attempt: connection refused
-	// retry: context canceled: shutting down before the first attempt
-	// retry: invalid option WithMaxAttempts(0) (want 1 or more) before the first attempt
+	// retry: gave up after 5 attempts: connection refused
+	// retry: gave up after 1 attempt (not retryable): 404 Not Found
+	// retry: gave up after 1 attempt (asked to wait 24h0m0s, more than WithMaxRetryAfter(1m0s)): 429 Too Many Requests
+	// retry: gave up after 1 attempt (next attempt would exceed the maximum elapsed time): connection refused
+	// retry: gave up after 1 attempt (next attempt would miss the context deadline): connection refused
+	// retry: gave up after 1 attempt (retry budget exhausted): connection refused
+	// retry: gave up before the first attempt (context canceled: shutting down)
+	// retry: invalid option: WithMaxAttempts(0): must be at least 1
 }

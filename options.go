@@ -147,7 +147,8 @@ func Policy(opts ...Option) Option {
 // [Permanent] or rejected by [WithRetryIf], and with [ErrMaxElapsed],
 // [ErrDeadline], [ErrRetryAfter], [ErrBudget], or [ErrInvalid]. It retries errors
 // of nested calls that gave up. A loop that is to run until ctx is done sets
-// [WithMaxRetryAfter] to the longest wait that it accepts and has no [WithBudget].
+// [WithMaxRetryAfter] to the longest wait that it accepts and has no [WithBudget]. On
+// 32-bit platforms, Unlimited permits 2³¹-1 attempts.
 const Unlimited = math.MaxInt
 
 // WithMaxAttempts limits the number of attempts, including the first, to n. If the

@@ -33,8 +33,9 @@
 //
 // If the function itself calls code that uses this package, the attempts do not
 // multiply: Do does not retry the error of a nested call that gave up after retrying.
-// An error that wraps a nested call's error counts as well; use %v instead of %w with
-// fmt.Errorf to retry it nevertheless.
+// This includes errors that wrap the error of a nested call. To retry nevertheless, return
+// an error that does not wrap it, made with %v instead of %w. Such an error also hides that
+// the nested call's error was [Permanent] or asked for a delay; mark it again if it was.
 //
 // # Testing
 //

@@ -54,7 +54,8 @@ func TestCancelInAttempt(t *testing.T) {
 				<-r.Context().Done()
 			})
 			_, err := s.client(attempts(3)).Do(newRequest(t, method, s.URL, nil).WithContext(ctx))
-			if !errors.Is(err, context.Canceled) || !errors.Is(err, errBoom) {
+			e, ok := errors.AsType[*retry.Error](err)
+			if !ok || e.Err != errBoom || !errors.Is(e.Reason, context.Canceled) {
 				t.Errorf("%s: error = %v, want %v because of %v", method, err, context.Canceled, errBoom)
 			}
 			checkRequests(t, &s.requests, 1)
@@ -241,6 +242,46 @@ func TestAttemptTimeoutOfBase(t *testing.T) {
 	}
 }
 
+// A slowContext takes two seconds to return its Done channel if slow is set.
+type slowContext struct {
+	context.Context
+	slow bool
+}
+
+func (c *slowContext) Done() <-chan struct{} {
+	if c.slow {
+		time.Sleep(2 * time.Second)
+	}
+	return c.Context.Done()
+}
+
+// TestAttemptTimeoutAfterBase checks that a timeout which expires as soon as Base has
+// returned does not end the body.
+func TestAttemptTimeoutAfterBase(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		caller := &slowContext{Context: t.Context()}
+		var attempt context.Context
+		transport := &retryhttp.Transport{
+			Base: baseFunc(func(req *http.Request) (*http.Response, error) {
+				attempt = req.Context()
+				caller.slow = true
+				return response(200, newSpyBody("response")), nil
+			}),
+			Policy: retry.WithAttemptTimeout(time.Second),
+		}
+		resp, err := transport.RoundTrip(get(caller))
+		caller.slow = false
+		if err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if err := attempt.Err(); err != nil {
+			t.Errorf("Err() = %v while the body is open", err)
+		}
+		resp.Body.Close()
+	})
+}
+
 // TestAttemptTimeoutThenSlowBody checks that an attempt timeout does not end the body.
 func TestAttemptTimeoutThenSlowBody(t *testing.T) {
 	const timeout = 50 * time.Millisecond
@@ -413,6 +454,12 @@ func (b *endlessBody) Read(p []byte) (int, error) {
 
 func (*endlessBody) Close() error { return nil }
 
+// A foreignContext is a context that package context does not recognize. A goroutine waits
+// for its end as long as anything derived from it is in use.
+type foreignContext struct{ context.Context }
+
+func (foreignContext) Value(any) any { return nil }
+
 // TestContextOfAttemptEnds checks when the context of an attempt ends, and that the
 // caller's context refers to nothing of the attempt then.
 func TestContextOfAttemptEnds(t *testing.T) {
@@ -441,8 +488,10 @@ func TestContextOfAttemptEnds(t *testing.T) {
 				if timeout {
 					policy = attempts(2, retry.WithAttemptTimeout(time.Hour))
 				}
-				caller, cancel := context.WithCancel(t.Context())
+				before := runtime.NumGoroutine()
+				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
+				caller := foreignContext{ctx}
 				var ctxs []context.Context
 				var objects []weak.Pointer[[64]byte]
 				transport := &retryhttp.Transport{
@@ -488,6 +537,9 @@ func TestContextOfAttemptEnds(t *testing.T) {
 						}
 					}
 					return true
+				})
+				eventually(t, "nothing waits for the end of the caller's context", func() bool {
+					return runtime.NumGoroutine() <= before
 				})
 				runtime.KeepAlive(caller)
 			})

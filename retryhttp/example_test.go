@@ -71,7 +71,7 @@ func ExampleTransport_post() {
 }
 
 // The field Retry says which responses are failures, for an API that answers 409 Conflict
-// while another request holds a lock.
+// while another request has locked the resource.
 func ExampleTransport_retry() {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusConflict)

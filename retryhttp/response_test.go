@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -44,7 +45,7 @@ func TestWhichStatusesAreRetried(t *testing.T) {
 	}
 }
 
-// TestRetry checks that Retry is asked once about every response.
+// TestRetry checks that Retry is called once for every response.
 func TestRetry(t *testing.T) {
 	s := start(t, false, func(w http.ResponseWriter, r *http.Request, n int) {
 		w.Header().Set("Number", fmt.Sprint(n))
@@ -114,7 +115,7 @@ func TestStatusErrorText(t *testing.T) {
 		resp := response(test.code, nil)
 		resp.Status = test.status
 		resp.Request = get(t.Context())
-		resp.Request.URL.User = nil
+		resp.Request.URL.User = url.UserPassword("user", "secret")
 		if got := (&retryhttp.StatusError{Response: resp}).Error(); got != test.want {
 			t.Errorf("Error() = %q, want %q", got, test.want)
 		}
@@ -532,8 +533,10 @@ func TestWriterThatIsNotReturned(t *testing.T) {
 		io.Writer
 	}
 	var conns []conn
+	var ctxs []context.Context
 	transport := &retryhttp.Transport{
-		Base: baseFunc(func(*http.Request) (*http.Response, error) {
+		Base: baseFunc(func(req *http.Request) (*http.Response, error) {
+			ctxs = append(ctxs, req.Context())
 			conns = append(conns, conn{newSpyBody("response"), io.Discard})
 			return response(101, conns[len(conns)-1]), nil
 		}),
@@ -546,6 +549,9 @@ func TestWriterThatIsNotReturned(t *testing.T) {
 	}
 	if first := conns[0]; first.closes.Load() != 1 || first.reads.Load() != 0 {
 		t.Errorf("first body: read %d times, closed %d times, want 0 and 1", first.reads.Load(), first.closes.Load())
+	}
+	if ctxs[0].Err() == nil || ctxs[1].Err() != nil {
+		t.Errorf("contexts = %v, %v, want only the first to have ended", ctxs[0].Err(), ctxs[1].Err())
 	}
 }
 

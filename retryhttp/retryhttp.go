@@ -12,7 +12,8 @@
 // If all attempts fail, the caller gets the response of the last attempt and a nil
 // error, as from a client that does not retry: a 503 is returned as a 503, with its
 // header and its body. A loop around the client should therefore not retry the
-// statuses that the Transport has retried already; it would multiply the attempts.
+// statuses that the Transport has retried already, because it would multiply the
+// attempts.
 //
 // # Requests that are safe to repeat
 //
@@ -29,15 +30,15 @@
 // If the request is safe to repeat without the help of the server, such as a search,
 // an empty slice says so to the Transport (and to net/http), and no header is sent:
 //
-//	req.Header["Idempotency-Key"] = nil
+//	req.Header["Idempotency-Key"] = []string{}
 //
-// Any request is retried if the connection could not be established, because nothing
-// of it was sent.
+// If the connection could not be established, a request with any method is retried,
+// because nothing of it was sent.
 //
-// The body of a request is sent again by means of its GetBody function, which
-// [http.NewRequest] sets for a [bytes.Buffer], [bytes.Reader] and [strings.Reader]. For
-// any other body, such as a file, the caller sets it; without it, the request is sent
-// once. The Transport does not buffer bodies.
+// A body is sent again by means of [http.Request].GetBody, which [http.NewRequest] sets for
+// a [bytes.Buffer], [bytes.Reader] or [strings.Reader]. For any other body, such as a file,
+// the caller must set GetBody; without it, the request is sent once. The Transport does
+// not buffer bodies.
 //
 // # Timeouts
 //
@@ -50,10 +51,10 @@
 // # Services that call services
 //
 // If each of three services makes 4 attempts to call the next, one request at the top
-// causes 64 at the bottom. The layers within one process recognize each other; for
-// different processes, let a service that gave up say so in a header of its response,
-// and let its clients read the header in [Transport].Retry. Then one request causes 4.
-// See the example of three services.
+// causes 64 at the bottom. Within a process, package retry recognizes nested calls. Across
+// processes, let a service that gave up say so in a header of its response, and let its
+// clients read the header in [Transport].Retry. Then one request causes 4. The example
+// "Services" of Transport shows how.
 package retryhttp
 
 import (
@@ -78,8 +79,8 @@ import (
 // An attempt failed if Base returned an error or if Retry reports true for its response.
 // All errors of Base are retried, except an invalid certificate, a server that does not
 // speak TLS, and a request that [http.Transport] refuses to send because it is
-// malformed. A request is safe to repeat if its body is empty or GetBody is set, and one
-// of these conditions holds:
+// malformed. A request is safe to repeat if it has no body or GetBody is set, and if one
+// of these conditions is true:
 //
 //   - its method is GET, HEAD, OPTIONS, TRACE, PUT or DELETE, in upper case
 //   - its Header has the key Idempotency-Key or X-Idempotency-Key, even if the slice of
@@ -116,9 +117,10 @@ type Transport struct {
 // response of the last attempt, if there was one, whatever its status. It does not modify
 // req, except that it closes the body.
 //
-// If the last attempt failed without a response, the error is a [*retry.Error]. An error
-// after which req was not safe to repeat, or that is never retried, is returned unchanged
-// if it ended the first attempt.
+// If the last attempt failed without a response, or an error map replaced the StatusError
+// of the response, the error is a [*retry.Error]. There is one exception: if the first
+// attempt fails and must not be followed by another, because req is not safe to repeat or
+// Base would return the same error again, RoundTrip returns the error of Base.
 //
 // The context of req ends the attempts, the waits and the reading of the returned body.
 // An attempt timeout does not apply to the returned body.
@@ -321,7 +323,7 @@ func (x *exchange) repeatable(err error) bool {
 	return key || xkey || ok && (e.Op == "dial" || e.Op == "proxyconnect")
 }
 
-// refused reports whether err, an error of Base, is one that another attempt does not help.
+// refused reports whether err, an error of Base, would be the same after another attempt.
 func refused(err error) bool {
 	_, certificate := errors.AsType[*tls.CertificateVerificationError](err)
 	_, record := errors.AsType[tls.RecordHeaderError](err)

@@ -585,7 +585,8 @@ func TestCallerEndsAttempt(t *testing.T) {
 	}
 }
 
-// TestNoGoroutineIsStarted counts goroutines while a body is open.
+// TestNoGoroutineIsStarted counts goroutines while a body is open. Goroutines of earlier
+// tests may end meanwhile.
 func TestNoGoroutineIsStarted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -594,8 +595,8 @@ func TestNoGoroutineIsStarted(t *testing.T) {
 		transport := &retryhttp.Transport{Base: baseFunc(func(req *http.Request) (*http.Response, error) {
 			_, cancel := context.WithCancel(req.Context()) // as http.Transport does
 			defer cancel()
-			if got := runtime.NumGoroutine(); got != before {
-				t.Errorf("NumGoroutine() = %d in Base, want %d", got, before)
+			if got := runtime.NumGoroutine(); got > before {
+				t.Errorf("NumGoroutine() = %d in Base, want at most %d", got, before)
 			}
 			return response(503, newSpyBody("response")), nil
 		}), Policy: attempts(3, retry.WithAttemptTimeout(time.Hour))}
@@ -603,8 +604,8 @@ func TestNoGoroutineIsStarted(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := runtime.NumGoroutine(); got != before {
-			t.Errorf("NumGoroutine() = %d while the body is open, want %d", got, before)
+		if got := runtime.NumGoroutine(); got > before {
+			t.Errorf("NumGoroutine() = %d while the body is open, want at most %d", got, before)
 		}
 		resp.Body.Close()
 	})

@@ -45,8 +45,7 @@ type policy struct {
 	budget         *Budget
 	invalid        string // the first invalid option, and what is wrong with it
 
-	// In a merged policy these only tell whether there is one; base, opts, and
-	// override hold them.
+	// In a merged policy, these only tell whether there is one; base and opts hold them.
 	mapError func(context.Context, error) error
 	onRetry  func(context.Context, Event)
 	onDone   func(context.Context, Event)

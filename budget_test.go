@@ -3,16 +3,17 @@ package retry_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"example.com/retry"
+	"example.com/retry/retrytest"
 )
 
 func TestBudgetStartsFull(t *testing.T) {
@@ -28,113 +29,142 @@ func TestBudgetStartsFull(t *testing.T) {
 		{math.MaxInt64/1000 + 1, 0, math.MaxInt64 / 1000}, // saturates
 		{math.MaxInt64, 0.1, math.MaxInt64 / 1000},
 	} {
-		if test.capacity > math.MaxInt {
-			continue // on a 32-bit platform
-		}
-		got := retry.NewBudget(int(test.capacity), test.ratio).Tokens()
-		if math.Abs(got-test.want) > test.want*1e-15 {
-			t.Errorf("NewBudget(%d, %v).Tokens() = %v, want %v", test.capacity, test.ratio, got, test.want)
-		}
-	}
-	if got := new(retry.Budget).Tokens(); got != 0 {
-		t.Errorf("the zero Budget has %v tokens, want 0", got)
+		t.Run(fmt.Sprint(test.capacity, test.ratio), func(t *testing.T) {
+			if test.capacity > math.MaxInt {
+				t.Skip("an int has 32 bits")
+			}
+			if got := retry.NewBudget(int(test.capacity), test.ratio).Tokens(); math.Abs(got-test.want) > test.want*1e-15 {
+				t.Errorf("Tokens() = %v, want %v", got, test.want)
+			}
+		})
 	}
 }
 
-func TestBudgetChargesRetriesOnly(t *testing.T) {
-	budget := retry.NewBudget(2, 0)
-	opts := retry.Policy(retry.WithBudget(budget), retry.WithClock(noSleep{}))
-
-	fn, calls := always(errBoom)
-	err := retry.Do(t.Context(), fn, opts)
-	gaveUp(t, err, retry.ErrBudget, 3)
-	wantCalls(t, calls, 3)
-	wantTokens(t, budget, 0)
-
-	// With none left, first attempts are still made.
-	fn, calls = always(errBoom)
-	err = retry.Do(t.Context(), fn, opts)
-	gaveUp(t, err, retry.ErrBudget, 1)
-	wantCalls(t, calls, 1)
-}
-
-func TestZeroBudgetPermitsNoRetries(t *testing.T) {
-	var budget retry.Budget
-	fn, calls := script(errBoom)
-	clock := newFakeClock()
-	err := retry.Do(t.Context(), fn, retry.WithBudget(&budget), retry.WithClock(clock))
-	gaveUp(t, err, retry.ErrBudget, 1)
-	wantCalls(t, calls, 1)
-	wantWaits(t, clock.waits)
-	if err := retry.Do(t.Context(), fn, retry.WithBudget(&budget)); err != nil {
-		t.Errorf("a call that succeeds at once: got %v", err)
-	}
-	wantTokens(t, &budget, 0)
-}
-
-// spend leaves budget with what its capacity of 2 lacks n tokens, n up to 2.
-func spend(t *testing.T, budget *retry.Budget, n int) {
+// spend makes n retries that fail, and succeed makes n calls that succeed at once.
+func spend(t *testing.T, b *retry.Budget, n int) {
 	t.Helper()
 	fn, _ := always(errBoom)
-	err := retry.Do(t.Context(), fn, retry.WithMaxAttempts(n+1), retry.WithBudget(budget), retry.WithClock(noSleep{}))
-	gaveUp(t, err, retry.ErrExhausted, n+1)
+	gaveUp(t, retry.Do(t.Context(), fn, retry.WithMaxAttempts(n+1), retry.WithBudget(b), noWait), retry.ErrExhausted, n+1)
 }
 
-func succeed(t *testing.T, budget *retry.Budget, times int) {
+func succeed(t *testing.T, b *retry.Budget, n int) {
 	t.Helper()
-	for range times {
+	for range n {
 		fn, _ := script()
-		if err := retry.Do(t.Context(), fn, retry.WithBudget(budget)); err != nil {
-			t.Fatal(err)
-		}
+		succeeded(t, retry.Do(t.Context(), fn, retry.WithBudget(b)))
 	}
 }
 
-func TestBudgetDeposits(t *testing.T) {
-	budget := retry.NewBudget(2, 0.1)
-	spend(t, budget, 2)
-	succeed(t, budget, 9)
-	wantTokens(t, budget, 0.9)
-	fn, calls := always(errBoom)
-	gaveUp(t, retry.Do(t.Context(), fn, retry.WithBudget(budget), retry.WithClock(noSleep{})), retry.ErrBudget, 1)
-	wantCalls(t, calls, 1) // 0.9 of a token is none
-
-	succeed(t, budget, 1)
-	wantTokens(t, budget, 1)
-	gaveUp(t, retry.Do(t.Context(), fn, retry.WithBudget(budget), retry.WithClock(noSleep{})), retry.ErrBudget, 2)
-	wantTokens(t, budget, 0)
-
-	succeed(t, budget, 19)
-	wantTokens(t, budget, 1.9)
-	succeed(t, budget, 1)
-	wantTokens(t, budget, 2)
-	succeed(t, budget, 3)
-	wantTokens(t, budget, 2) // capped
-}
-
-// The deposit comes before the OnDone hooks.
-func TestBudgetDepositIsSeenInOnDone(t *testing.T) {
-	budget := retry.NewBudget(2, 0.5)
-	spend(t, budget, 2)
-	fn, _ := script()
-	err := retry.Do(t.Context(), fn, retry.WithBudget(budget),
-		retry.WithOnDone(func(context.Context, retry.Event) { wantTokens(t, budget, 0.5) }))
-	if err != nil {
-		t.Error(err)
-	}
-}
-
-func TestBudgetRatioIsRoundedToThousandths(t *testing.T) {
-	for _, test := range []struct{ ratio, want float64 }{
-		{0.0004, 0}, {0.0005, 0.001}, {0.0014, 0.001}, {0.3333, 0.333}, {1, 1}, {1.9996, 2}, {2, 2},
+// Step 11: a retry takes a token, and without one Do returns ErrBudget at once. First
+// attempts are never charged. The zero Budget permits no retries.
+func TestBudgetChargesRetries(t *testing.T) {
+	for _, test := range []struct {
+		name     string
+		budget   *retry.Budget
+		attempts int
+	}{
+		{"two tokens", retry.NewBudget(2, 0), 3},
+		{"one token", retry.NewBudget(1, 0), 2},
+		{"zero Budget", new(retry.Budget), 1},
 	} {
-		budget := retry.NewBudget(2, test.ratio)
-		spend(t, budget, 2)
-		succeed(t, budget, 1)
-		if got := budget.Tokens(); got != test.want {
-			t.Errorf("ratio %v: one success returns %v tokens, want %v", test.ratio, got, test.want)
-		}
+		t.Run(test.name, func(t *testing.T) {
+			for _, attempts := range []int{test.attempts, 1, 1} {
+				clock := new(retrytest.Clock)
+				fn, calls := always(errBoom)
+				err := retry.Do(t.Context(), fn, retry.WithBudget(test.budget), fixed(1), retry.WithClock(clock))
+				gaveUp(t, err, retry.ErrBudget, attempts)
+				wantCalls(t, calls, attempts)
+				wantTokens(t, test.budget, 0)
+				if got := len(clock.Waits()); got != attempts-1 {
+					t.Errorf("number of waits = %d, want %d", got, attempts-1)
+				}
+			}
+			fn, _ := script()
+			succeeded(t, retry.Do(t.Context(), fn, retry.WithBudget(test.budget)))
+		})
 	}
+}
+
+// Every success deposits ratio, as rounded to thousandths and capped at the capacity.
+func TestBudgetDeposits(t *testing.T) {
+	for _, test := range []struct {
+		ratio     float64
+		successes int
+		want      float64
+	}{
+		{0, 5, 0}, {0.1, 1, 0.1}, {0.1, 9, 0.9}, {0.1, 19, 1.9}, {0.1, 20, 2}, {0.1, 21, 2},
+		{0.0004, 1, 0}, {0.0005, 1, 0.001}, {0.0014, 1, 0.001}, {0.3333, 1, 0.333}, {1.9996, 1, 2}, {2, 1, 2}, {1.5, 2, 2},
+	} {
+		t.Run(fmt.Sprint(test.successes, "×", test.ratio), func(t *testing.T) {
+			budget := retry.NewBudget(2, test.ratio)
+			spend(t, budget, 2)
+			succeed(t, budget, test.successes)
+			wantTokens(t, budget, test.want)
+		})
+	}
+}
+
+// 0.999 of a token buys no retry.
+func TestBudgetNeedsAWholeToken(t *testing.T) {
+	budget := retry.NewBudget(2, 0.001)
+	spend(t, budget, 2)
+	succeed(t, budget, 999)
+	fn, _ := always(errBoom)
+	gaveUp(t, retry.Do(t.Context(), fn, retry.WithBudget(budget), noWait), retry.ErrBudget, 1)
+	succeed(t, budget, 1)
+	gaveUp(t, retry.Do(t.Context(), fn, retry.WithBudget(budget), noWait), retry.ErrBudget, 2)
+	wantTokens(t, budget, 0)
+}
+
+// A retry that succeeds returns its token, and deposits ratio. A Restart counts as a
+// success, also in the last attempt, and before the filter and the next charge. OnDone
+// sees what the call leaves.
+func TestBudgetReturnsTokens(t *testing.T) {
+	boom, restart := errBoom, retry.Restart(errBoom)
+	for _, test := range []struct {
+		name   string
+		errs   []error // of a call with at most 3 attempts, with 4 of 9 tokens at first
+		want   float64
+		reason error
+	}{
+		{"success", nil, 4.5, nil},
+		{"a retry succeeds", []error{boom}, 4.5, nil},
+		{"the second retry succeeds", []error{boom, boom}, 3.5, nil},
+		{"failure", []error{boom, boom, boom}, 2, retry.ErrExhausted},
+		{"the first attempt restarts", []error{restart}, 5, nil},
+		{"a retry restarts", []error{boom, restart}, 5, nil},
+		{"restarts", []error{restart, restart, restart}, 6, nil},
+		{"failure after a Restart", []error{boom, restart, boom, boom}, 2.5, retry.ErrExhausted},
+		{"ends with a permanent Restart", []error{boom, retry.Permanent(restart)}, 4.5, retry.ErrNotRetryable},
+		{"ends with a Restart that is filtered", []error{boom, retry.Restart(errOther)}, 4.5, retry.ErrNotRetryable},
+		{"ends with a Restart that asks for too much", []error{retry.After(restart, time.Hour)}, 4.5, retry.ErrRetryAfter},
+		{"a Restart inside", []error{boom, fmt.Errorf("x: %w", errors.Join(errOther, restart)), boom, boom}, 2.5, retry.ErrExhausted},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			budget := retry.NewBudget(9, 0.5)
+			spend(t, budget, 5)
+			inDone := math.NaN()
+			fn, _ := script(test.errs...)
+			err := retry.Do(t.Context(), fn, retry.WithBudget(budget), noWait, retry.WithMaxAttempts(3), retry.WithRetryIf(retry.Is(errBoom)),
+				retry.WithOnDone(func(context.Context, retry.Event) { inDone = budget.Tokens() }))
+			if !errors.Is(err, test.reason) || (err == nil) != (test.reason == nil) {
+				t.Errorf("Do() = %v, want %v", err, test.reason)
+			}
+			wantTokens(t, budget, test.want)
+			if inDone != test.want {
+				t.Errorf("Tokens() = %v in OnDone, want %v", inDone, test.want)
+			}
+		})
+	}
+}
+
+// The deposit of a Restart can pay for the next retry.
+func TestBudgetRestartPaysForTheRetry(t *testing.T) {
+	budget := retry.NewBudget(1, 1)
+	spend(t, budget, 1)
+	fn, calls := script(retry.Restart(errBoom))
+	succeeded(t, retry.Do(t.Context(), fn, retry.WithBudget(budget), noWait))
+	wantCalls(t, calls, 2)
 }
 
 // A ratio up to the capacity is valid however large both are.
@@ -142,227 +172,211 @@ func TestBudgetAtTheLargestCapacity(t *testing.T) {
 	for _, ratio := range []float64{1, math.MaxInt / 1000, math.MaxInt} {
 		budget := retry.NewBudget(math.MaxInt, ratio)
 		full := budget.Tokens()
-		succeed(t, budget, 1)
-		wantTokens(t, budget, full)
 		fn, _ := script(errBoom)
-		if err := retry.Do(t.Context(), fn, retry.WithBudget(budget), retry.WithClock(noSleep{})); err != nil {
-			t.Errorf("ratio %v: got %v, want a retry that succeeds", ratio, err)
-		}
+		succeeded(t, retry.Do(t.Context(), fn, retry.WithBudget(budget), noWait))
 		wantTokens(t, budget, full)
 	}
 }
 
-// Each success deposits for itself: the inner and the outer one.
-func TestBudgetNested(t *testing.T) {
+// Nested calls that share a Budget each deposit for their own success.
+func TestBudgetOfNestedCalls(t *testing.T) {
 	budget := retry.NewBudget(2, 0.1)
 	spend(t, budget, 2)
-	err := retry.Do(t.Context(), func(ctx context.Context) error {
-		fn, _ := script()
-		return retry.Do(ctx, fn, retry.WithBudget(budget))
-	}, retry.WithBudget(budget))
-	if err != nil {
-		t.Fatal(err)
-	}
+	succeeded(t, retry.Do(t.Context(), func(ctx context.Context) error {
+		return retry.Do(ctx, func(context.Context) error { return nil }, retry.WithBudget(budget))
+	}, retry.WithBudget(budget)))
 	wantTokens(t, budget, 0.2)
 }
 
-// A token goes back if its retry is not made, and stays spent if it is.
+// A token goes back if its retry is not made, for whatever reason, and not otherwise.
 func TestBudgetTokenGoesBack(t *testing.T) {
-	inGoroutine := func(f func()) (panicked any) {
-		done := make(chan any)
-		go func() {
-			defer func() { done <- recover() }()
-			f()
-		}()
-		return <-done
-	}
-	errClock := errors.New("clock broke")
-	type env struct {
-		clock  *fakeClock
-		cancel func()
-		opts   []retry.Option
-	}
+	nothing, panics := func(func()) {}, func(func()) { panic("act") }
+	exits, cancels := func(func()) { runtime.Goexit() }, func(cancel func()) { cancel() }
 	for _, test := range []struct {
-		name  string
-		setup func(*env)
-		want  float64
+		name   string
+		n      int
+		where  place
+		act    func(cancel func())
+		tokens float64 // of 9
 	}{
-		{"retry is made", func(*env) {}, 1},
-		{"ctx ends in the wait", func(e *env) {
-			e.clock.before = func(context.Context, time.Duration) error { e.cancel(); return nil }
-		}, 2},
-		{"ctx ends in a hook", func(e *env) {
-			e.opts = append(e.opts, retry.WithOnRetry(func(context.Context, retry.Event) { e.cancel() }))
-		}, 2},
-		{"ctx ends in the jitter", func(e *env) {
-			e.opts = append(e.opts, retry.WithJitter(func(time.Duration, *rand.Rand) time.Duration { e.cancel(); return 0 }))
-		}, 2},
-		{"the Clock fails", func(e *env) {
-			e.clock.before = func(context.Context, time.Duration) error { return errClock }
-		}, 2},
-		{"the Clock panics", func(e *env) {
-			e.clock.before = func(context.Context, time.Duration) error { panic("clock") }
-		}, 2},
-		{"the Clock exits", func(e *env) {
-			e.clock.before = func(context.Context, time.Duration) error { runtime.Goexit(); return nil }
-		}, 2},
-		{"a hook exits", func(e *env) {
-			e.opts = append(e.opts, retry.WithOnRetry(func(context.Context, retry.Event) { runtime.Goexit() }))
-		}, 2},
-		{"a hook panics", func(e *env) {
-			e.opts = append(e.opts, quiet(), retry.WithOnRetry(func(context.Context, retry.Event) { panic("hook") }))
-		}, 1},
-		{"fn panics in the retry", func(e *env) {
-			e.opts = append(e.opts, retry.WithAttemptTimeout(time.Hour))
-		}, 1},
+		{"all retries are made", 1, inFn, nothing, 5},
+		{"fn panics in the second retry", 3, inFn, panics, 7},
+		{"the predicate panics after a retry", 2, inPredicate, panics, 8},
+		{"the Jitter panics before the charge", 1, inJitter, panics, 9},
+		{"a hook exits", 1, inOnRetry, exits, 9},
+		{"a hook exits before the second retry", 2, inOnRetry, exits, 8},
+		{"the Clock panics", 1, beforeSleep, panics, 9},
+		{"the Clock panics afterwards", 2, afterSleep, panics, 8},
+		{"the Clock exits", 1, beforeSleep, exits, 9},
+		{"a hook cancels", 2, inOnRetry, cancels, 8},
+		{"the Clock cancels", 2, beforeSleep, cancels, 8},
+		{"the Clock cancels afterwards", 2, afterSleep, cancels, 8},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			budget := retry.NewBudget(2, 0)
 			ctx, cancel := context.WithCancel(t.Context())
-			defer cancel()
-			e := &env{clock: newFakeClock(), cancel: cancel}
-			test.setup(e)
-			inDone := math.NaN()
-			opts := append(e.opts, retry.WithBudget(budget), retry.WithClock(e.clock), retry.WithMaxAttempts(2),
-				retry.WithOnDone(func(context.Context, retry.Event) { inDone = budget.Tokens() }))
-			calls := 0
-			inGoroutine(func() {
-				_ = retry.Do(ctx, func(context.Context) error {
-					calls++
-					if calls == 2 && test.name == "fn panics in the retry" {
-						panic("fn")
-					}
-					return errBoom
-				}, opts...)
+			budget := retry.NewBudget(9, 0)
+			fn, opts := actAt(test.n, test.where, func() { test.act(cancel) })
+			inDone := test.tokens
+			run(func() {
+				_ = retry.Do(ctx, fn, opts, retry.WithBudget(budget),
+					retry.WithOnDone(func(context.Context, retry.Event) { inDone = budget.Tokens() }))
 			})
-			wantTokens(t, budget, test.want)
-			if !math.IsNaN(inDone) && inDone != test.want {
-				t.Errorf("got %v tokens in OnDone, want %v", inDone, test.want)
-			}
-			if wantCalls := 3 - int(test.want); calls != wantCalls {
-				t.Errorf("got %d calls of fn, want %d", calls, wantCalls)
+			wantTokens(t, budget, test.tokens)
+			if inDone != test.tokens {
+				t.Errorf("Tokens() = %v in OnDone, want %v", inDone, test.tokens)
 			}
 		})
 	}
+	t.Run("the Clock fails", func(t *testing.T) {
+		budget := retry.NewBudget(9, 0)
+		fn, _ := always(errBoom)
+		gaveUp(t, retry.Do(t.Context(), fn, retry.WithBudget(budget), retry.WithClock(&hookClock{before: func() error { return errOther }})), errOther, 1)
+		wantTokens(t, budget, 9)
+	})
+	// On the way into context.WithTimeout, and in a real wait.
+	for name, act := range map[string]func(){"panics": func() { panic("ctx") }, "exits": runtime.Goexit} {
+		for form, opt := range map[string]retry.Option{"WithTimeout": retry.WithAttemptTimeout(time.Hour), "wait": fixed(time.Hour)} {
+			t.Run(fmt.Sprintf("ctx %s in %s", name, form), func(t *testing.T) {
+				budget := retry.NewBudget(9, 0)
+				ctx := &doneCtx{Context: context.Background()}
+				if returned, _ := run(func() {
+					_ = retry.Do(ctx, func(context.Context) error { ctx.act = act; return errBoom }, noWait, opt, retry.WithBudget(budget))
+				}); returned {
+					t.Error("Do returned, want a panic or Goexit")
+				}
+				wantTokens(t, budget, 9)
+			})
+		}
+	}
 }
 
-// The same on the system clock; and what is not lent does not come back.
+// A doneCtx calls act, if it is set, when it is asked for its Done channel.
+type doneCtx struct {
+	context.Context
+	act func()
+}
+
+func (c *doneCtx) Done() <-chan struct{} {
+	if c.act != nil {
+		c.act()
+	}
+	return c.Context.Done()
+}
+
 func TestBudgetTokenGoesBackFromARealWait(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		budget := retry.NewBudget(2, 0)
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(time.Second, cancel)
-		fn, calls := always(errBoom)
-		inDone := math.NaN()
-		opts := retry.Policy(retry.WithBudget(budget), fixed(700*time.Millisecond),
-			retry.WithOnDone(func(context.Context, retry.Event) { inDone = budget.Tokens() }))
-		e := gaveUp(t, retry.Do(ctx, fn, opts), context.Canceled, 2)
-		wantCalls(t, calls, 2)
-		if e.Waited != 700*time.Millisecond {
-			t.Errorf("got Waited %v, want 700ms", e.Waited)
-		}
-		wantTokens(t, budget, 1)
-		if inDone != 1 {
-			t.Errorf("got %v tokens in OnDone, want 1", inDone)
-		}
-		gaveUp(t, retry.Do(ctx, fn, opts), context.Canceled, 0)
+		fn, _ := always(errBoom)
+		gaveUp(t, retry.Do(ctx, fn, retry.WithBudget(budget), fixed(700*time.Millisecond)), context.Canceled, 2)
 		wantTokens(t, budget, 1)
 	})
 }
 
-// A ctx may end the goroutine in the wait as well.
-func TestBudgetTokenGoesBackFromAGoexitInCtx(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		budget := retry.NewBudget(1, 0)
-		var wg sync.WaitGroup
-		wg.Go(func() {
-			fn, _ := always(errBoom)
-			_ = retry.Do(exitCtx{context.Background()}, fn, fixed(time.Second), retry.WithBudget(budget))
-			t.Error("Do returned")
-		})
-		wg.Wait()
-		wantTokens(t, budget, 1)
-	})
-}
-
-type exitCtx struct{ context.Context }
-
-func (exitCtx) Done() <-chan struct{} { runtime.Goexit(); return nil }
-
-// Eight calls want all tokens at once, and no token serves two retries.
-func TestBudgetGivesEachTokenOnce(t *testing.T) {
-	const capacity, workers = 200_000, 8
-	budget := retry.NewBudget(capacity, 0)
-	var calls atomic.Int64
-	var wg sync.WaitGroup
-	for range workers {
-		wg.Go(func() {
-			err := retry.Do(context.Background(), func(context.Context) error { calls.Add(1); return errBoom },
-				retry.WithBudget(budget), retry.WithMaxAttempts(retry.Unlimited), retry.WithClock(noSleep{}))
-			if !errors.Is(err, retry.ErrBudget) {
-				t.Errorf("got %v, want ErrBudget", err)
-			}
-		})
-	}
-	wg.Wait()
-	if got, want := calls.Load(), int64(capacity+workers); got != want {
-		t.Errorf("got %d calls of fn, want %d: first attempts, and a retry for each token", got, want)
-	}
-}
-
-// A refund must not overfill a bucket that was refilled meanwhile.
-func TestBudgetRefundIsCapped(t *testing.T) {
+// A token that goes back does not overfill a bucket that was refilled meanwhile.
+func TestBudgetIsCapped(t *testing.T) {
 	budget := retry.NewBudget(1, 1)
 	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
 	fn, _ := always(errBoom)
-	err := retry.Do(ctx, fn, retry.WithBudget(budget), retry.WithClock(noSleep{}),
-		retry.WithOnRetry(func(context.Context, retry.Event) {
-			succeed(t, budget, 1)
-			cancel()
-		}))
+	err := retry.Do(ctx, fn, retry.WithBudget(budget), noWait,
+		retry.WithOnRetry(func(context.Context, retry.Event) { succeed(t, budget, 1); cancel() }))
 	gaveUp(t, err, context.Canceled, 1)
 	wantTokens(t, budget, 1)
 }
 
-// The promise of Budget, under contention: retries ≤ capacity + ratio × successes.
-func TestBudgetHoldsUnderContention(t *testing.T) {
-	const capacity, workers, callsEach = 50, 8, 2000
-	budget := retry.NewBudget(capacity, 0.1)
-	var retries, successes atomic.Int64
+// hammer runs f on several goroutines at once.
+func hammer(f func(worker int)) {
 	var wg sync.WaitGroup
-	for w := range workers {
-		wg.Go(func() {
-			for i := range callsEach {
-				calls := 0
-				err := retry.Do(context.Background(), func(context.Context) error {
-					calls++
-					if (i+w)%3 == 0 {
-						return errBoom
-					}
-					return nil
-				}, retry.WithBudget(budget), retry.WithClock(noSleep{}))
-				retries.Add(int64(calls - 1))
-				if err == nil {
-					successes.Add(1)
-				}
-			}
-		})
+	for w := range 8 {
+		wg.Go(func() { f(w) })
 	}
 	wg.Wait()
-	limit := capacity + 0.1*float64(successes.Load())
-	if got := float64(retries.Load()); got > limit {
-		t.Errorf("got %v retries, want at most %v", got, limit)
+}
+
+// Deposits and withdrawals are atomic, and none is lost.
+func TestBudgetCountsEveryTokenUnderContention(t *testing.T) {
+	const n, capacity = 20_000, 1_000_000
+	opts := func(b *retry.Budget) retry.Option {
+		return retry.Policy(retry.WithBudget(b), noWait, retry.WithMaxAttempts(2))
 	}
-	// Nor is anything made of nothing: what is left was not spent.
-	if got, most := budget.Tokens(), limit-float64(retries.Load()); got > most+1e-6 {
-		t.Errorf("got %v tokens left, more than the %v that were not spent", got, most)
+	fail := func(context.Context) error { return errBoom }
+	for _, test := range []struct {
+		name string
+		errs []error
+		want float64 // the change that a call makes
+	}{
+		{"withdrawals", []error{errBoom, errBoom}, -1},
+		{"deposits", nil, 0.25},
+		{"returned tokens", []error{errBoom}, 0.25},
+		{"restarts", []error{errBoom, retry.Restart(retry.Permanent(errBoom))}, 0.25},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			budget := retry.NewBudget(capacity, 0.25)
+			_ = retry.Do(t.Context(), fail, opts(budget), retry.WithMaxAttempts(capacity/2+1))
+			wantTokens(t, budget, capacity/2)
+			hammer(func(int) {
+				for range n {
+					fn, _ := script(test.errs...)
+					_ = retry.Do(t.Context(), fn, opts(budget))
+				}
+			})
+			wantTokens(t, budget, capacity/2+8*n*test.want)
+		})
 	}
 }
 
-func wantTokens(t *testing.T, budget *retry.Budget, want float64) {
-	t.Helper()
-	if got := budget.Tokens(); got != want {
-		t.Errorf("got %v tokens, want %v", got, want)
+// Several calls want all tokens at once, and no token serves two retries.
+func TestBudgetGivesEachTokenOnce(t *testing.T) {
+	const capacity = 200_000
+	budget := retry.NewBudget(capacity, 0)
+	var calls atomic.Int64
+	hammer(func(int) {
+		err := retry.Do(t.Context(), func(context.Context) error { calls.Add(1); return errBoom },
+			retry.WithBudget(budget), retry.WithMaxAttempts(retry.Unlimited), noWait)
+		if !errors.Is(err, retry.ErrBudget) {
+			t.Errorf("Do() = %v, want ErrBudget", err)
+		}
+	})
+	if got, want := calls.Load(), int64(capacity+8); got != want {
+		t.Errorf("calls of fn = %d, want %d: the first attempts, and a retry for each token", got, want)
+	}
+}
+
+// The invariant of Budget: at every instant, the retries that failed or are under way ≤
+// capacity + ratio × (successes and Restarts). Every attempt looks. It counts a success
+// before Do deposits it, and a retry after Do charged it.
+func TestBudgetInvariant(t *testing.T) {
+	const capacity = 5
+	budget := retry.NewBudget(capacity, 0.1)
+	var spent, successes atomic.Int64
+	hammer(func(w int) {
+		r := rand.New(rand.NewPCG(1, uint64(w)))
+		for range 5000 {
+			_ = retry.Do(t.Context(), func(ctx context.Context) error {
+				retried := retry.PreviousAttempts(ctx) > 0
+				if retried {
+					spent.Add(1)
+				}
+				if got := spent.Load(); got*10 > capacity*10+successes.Load() {
+					t.Errorf("%d retries failed or are under way, more than the successes permit", got)
+				}
+				x := r.IntN(10)
+				if x < 7 {
+					return errBoom
+				}
+				successes.Add(1)
+				if retried {
+					spent.Add(-1)
+				}
+				if x == 7 {
+					return retry.Restart(errBoom)
+				}
+				return nil
+			}, retry.WithBudget(budget), noWait)
+		}
+	})
+	if spent.Load() < 1000 {
+		t.Errorf("%d retries failed, too few to tell", spent.Load())
 	}
 }

@@ -3,180 +3,188 @@ package retry_test
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
+	"fmt"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
 
 	"example.com/retry"
+	"example.com/retry/retrytest"
 )
 
-// flaky is code under test that takes no options.
-func flaky(ctx context.Context, fn func(context.Context) error) error {
-	return retry.Do(ctx, fn, retry.WithMaxAttempts(4), fixed(time.Hour))
-}
-
-func TestOverrideReachesACall(t *testing.T) {
-	clock := newFakeClock()
-	ctx := retry.Override(t.Context(), retry.WithClock(clock), retry.WithJitter(retry.FullJitter), retry.WithSource(rand.NewPCG(1, 2)))
-	fn, calls := always(errBoom)
-	gaveUp(t, flaky(ctx, fn), retry.ErrExhausted, 4)
-	wantCalls(t, calls, 4)
-	r := seeded()
-	want := []time.Duration{retry.FullJitter(time.Hour, r), retry.FullJitter(time.Hour, r), retry.FullJitter(time.Hour, r)}
-	wantWaits(t, clock.waits, want...)
-}
-
-func TestOverrideWinsOverEveryForm(t *testing.T) {
-	ctx := retry.Override(t.Context(), retry.WithMaxAttempts(2), retry.WithClock(noSleep{}))
+// Override applies its options after those of the call, in every form.
+func TestOverride(t *testing.T) {
+	clock := new(retrytest.Clock)
+	ctx := retry.Override(t.Context(), retry.WithMaxAttempts(2), retry.WithClock(clock), fixed(time.Second))
 	fn, _ := always(errBoom)
 	value := func(ctx context.Context) (int, error) { return 0, fn(ctx) }
-	five := retry.WithMaxAttempts(5)
-	gaveUp(t, retry.Do(ctx, fn), retry.ErrExhausted, 2)
-	gaveUp(t, retry.Do(ctx, fn, five), retry.ErrExhausted, 2)
-	gaveUp(t, retry.Do(ctx, fn, retry.Policy(five)), retry.ErrExhausted, 2)
-	_, err := retry.DoValue(ctx, value, five)
-	gaveUp(t, err, retry.ErrExhausted, 2)
-	_, err = retry.Wrap(value, five)(ctx)
-	gaveUp(t, err, retry.ErrExhausted, 2)
-	_, err = retry.WrapUnary(func(ctx context.Context, _ int) (int, error) { return 0, fn(ctx) }, five)(ctx, 1)
-	gaveUp(t, err, retry.ErrExhausted, 2)
-	// And through any ctx derived from it.
-	child, cancel := context.WithCancel(context.WithValue(ctx, clockKey{}, 1))
+	opts := []retry.Option{retry.WithMaxAttempts(5), fixed(time.Hour)}
+	child, cancel := context.WithCancel(context.WithValue(ctx, ctxKey{}, 1))
 	defer cancel()
-	gaveUp(t, retry.Do(child, fn, five), retry.ErrExhausted, 2)
+	for name, call := range map[string]func() error{
+		"Do without options": func() error { return retry.Do(ctx, fn) },
+		"Do":                 func() error { return retry.Do(ctx, fn, opts...) },
+		"Policy":             func() error { return retry.Do(ctx, fn, retry.Policy(opts...)) },
+		"many options":       func() error { return retry.Do(ctx, fn, slices.Repeat(opts, 10)...) },
+		"a derived context":  func() error { return retry.Do(child, fn, opts...) },
+		"DoValue":            func() error { _, err := retry.DoValue(ctx, value, opts...); return err },
+		"Wrap":               func() error { _, err := retry.Wrap(value, opts...)(ctx); return err },
+		"WrapUnary": func() error {
+			_, err := retry.WrapUnary(func(ctx context.Context, _ int) (int, error) { return 0, fn(ctx) }, opts...)(ctx, 1)
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			before := len(clock.Waits())
+			gaveUp(t, call(), retry.ErrExhausted, 2)
+			wantWaits(t, clock.Waits()[before:], time.Second)
+		})
+	}
 }
 
-type clockKey struct{}
+type ctxKey struct{}
 
-func TestNestedOverridesApplyFromTheOutermostIn(t *testing.T) {
-	clock := newFakeClock()
+// Nested overrides apply from the outermost in.
+func TestNestedOverrides(t *testing.T) {
+	clock := new(retrytest.Clock)
 	ctx := retry.Override(t.Context(), retry.WithMaxAttempts(2), fixed(time.Second), retry.WithClock(clock))
 	ctx = retry.Override(ctx, retry.WithMaxAttempts(3))
-	ctx = retry.Override(ctx)
-	ctx = retry.Override(ctx, nil)
+	ctx = retry.Override(retry.Override(ctx), nil)
 	fn, _ := always(errBoom)
 	gaveUp(t, retry.Do(ctx, fn), retry.ErrExhausted, 3)
-	wantWaits(t, clock.waits, time.Second, time.Second)
+	wantWaits(t, clock.Waits(), time.Second, time.Second)
 }
 
-// At one layer only: an inner Do, called with the ctx of the attempt, is overridden too.
+// Override reaches calls inside fn, in the first attempt and later, with and without an
+// attempt timeout.
 func TestOverrideReachesNestedCalls(t *testing.T) {
-	ctx := retry.Override(t.Context(), retry.WithMaxAttempts(1))
-	fn, calls := always(errBoom)
-	err := retry.Do(ctx, func(ctx context.Context) error { return retry.Do(ctx, fn) }, retry.WithMaxAttempts(9))
-	gaveUp(t, err, retry.ErrNotRetryable, 1)
-	wantCalls(t, calls, 1)
-
-	// And from the second attempt on, where ctx carries the number of attempts.
-	clock := newFakeClock()
-	ctx = retry.Override(t.Context(), retry.WithClock(clock))
-	outer := 0
-	err = retry.Do(ctx, func(ctx context.Context) error {
-		outer++
-		return retry.Do(ctx, fn, retry.WithMaxAttempts(3), fixed(time.Second))
-	}, retry.WithMaxAttempts(2), retry.WithRetryIf(retry.Is(errBoom)), fixed(time.Minute))
-	gaveUp(t, err, retry.ErrExhausted, 2)
-	wantWaits(t, clock.waits, time.Second, time.Second, time.Minute, time.Second, time.Second)
-}
-
-// A ctx whose Value makes a new Override at each call is overridden once.
-func TestOverrideMadeAnewByValue(t *testing.T) {
-	fn, calls := always(errBoom)
-	err := retry.Do(lazyCtx{t.Context()}, fn, retry.WithMaxAttempts(3))
-	gaveUp(t, err, retry.ErrExhausted, 1)
-	wantCalls(t, calls, 1)
-}
-
-type lazyCtx struct{ context.Context }
-
-func (c lazyCtx) Value(key any) any {
-	return retry.Override(c.Context, retry.WithMaxAttempts(1)).Value(key)
+	for name, timeout := range map[string]retry.Option{"no timeout": nil, "timeout": retry.WithAttemptTimeout(time.Hour)} {
+		t.Run(name, func(t *testing.T) {
+			clock := new(retrytest.Clock)
+			ctx := retry.Override(t.Context(), retry.WithClock(clock))
+			fn, _ := always(errBoom)
+			err := retry.Do(ctx, func(ctx context.Context) error {
+				return fmt.Errorf("inner: %v", retry.Do(ctx, fn, retry.WithMaxAttempts(3), fixed(time.Second)))
+			}, retry.WithMaxAttempts(2), fixed(time.Minute), timeout)
+			gaveUp(t, err, retry.ErrExhausted, 2)
+			wantWaits(t, clock.Waits(), time.Second, time.Second, time.Minute, time.Second, time.Second)
+		})
+	}
 }
 
 func TestOverrideOfNilContext(t *testing.T) {
 	var none context.Context
-	ctx := retry.Override(none, retry.WithMaxAttempts(1))
-	if ctx != nil {
-		t.Errorf("got %v, want nil", ctx)
+	if ctx := retry.Override(none, retry.WithMaxAttempts(1)); ctx != nil {
+		t.Errorf("Override(nil) = %v, want nil", ctx)
 	}
-	fn, calls := script()
-	gaveUp(t, retry.Do(ctx, fn), retry.ErrInvalid, 0)
-	wantCalls(t, calls, 0)
 }
 
+// PreviousAttempts is the number of attempts before this one of the innermost call.
 func TestPreviousAttempts(t *testing.T) {
 	var none context.Context
-	for _, ctx := range []context.Context{none, t.Context(), retry.Override(t.Context(), retry.WithMaxAttempts(1))} {
+	for _, ctx := range []context.Context{none, t.Context(), retry.Override(t.Context(), nil)} {
 		if got := retry.PreviousAttempts(ctx); got != 0 {
-			t.Errorf("outside of fn: got %d, want 0", got)
+			t.Errorf("PreviousAttempts() = %d outside of fn, want 0", got)
 		}
 	}
-	type pair struct{ outer, inner int }
-	var got []pair
-	for _, opts := range [][]retry.Option{nil, {retry.WithAttemptTimeout(time.Hour)}} {
-		got = nil
-		opts := append(opts, retry.WithClock(noSleep{}), retry.WithMaxAttempts(3), retry.WithRetryIf(retry.Is(errBoom)))
-		err := retry.Do(t.Context(), func(outer context.Context) error {
-			derived, cancel := context.WithCancel(outer)
-			defer cancel()
-			derived = retry.Override(derived, nil)
-			return retry.Do(derived, func(inner context.Context) error {
-				got = append(got, pair{retry.PreviousAttempts(outer), retry.PreviousAttempts(inner)})
-				if retry.PreviousAttempts(derived) != retry.PreviousAttempts(outer) {
-					t.Error("a ctx derived from the attempt's has another number")
+	for name, timeout := range map[string]retry.Option{"no timeout": nil, "timeout": retry.WithAttemptTimeout(time.Hour)} {
+		t.Run(name, func(t *testing.T) {
+			var got [][2]int
+			var ctxs []context.Context
+			err := retry.Do(t.Context(), func(outer context.Context) error {
+				ctxs = append(ctxs, outer)
+				derived, cancel := context.WithCancel(retry.Override(outer, nil))
+				defer cancel()
+				err := retry.Do(derived, func(inner context.Context) error {
+					got = append(got, [2]int{retry.PreviousAttempts(outer), retry.PreviousAttempts(inner)})
+					return errBoom
+				}, noWait, timeout, retry.WithMaxAttempts(2))
+				if a, b := retry.PreviousAttempts(derived), retry.PreviousAttempts(outer); a != b {
+					t.Errorf("PreviousAttempts() = %d in a derived context, want %d", a, b)
 				}
-				return errBoom
-			}, append(opts, retry.WithMaxAttempts(2))...)
-		}, opts...)
-		gaveUp(t, err, retry.ErrExhausted, 3)
-		want := []pair{{0, 0}, {0, 1}, {1, 0}, {1, 1}, {2, 0}, {2, 1}}
-		if !slices.Equal(got, want) {
-			t.Errorf("got %v, want %v", got, want)
-		}
+				return fmt.Errorf("inner: %v", err)
+			}, noWait, timeout, retry.WithMaxAttempts(3))
+			gaveUp(t, err, retry.ErrExhausted, 3)
+			if want := [][2]int{{0, 0}, {0, 1}, {1, 0}, {1, 1}, {2, 0}, {2, 1}}; !slices.Equal(got, want) {
+				t.Errorf("PreviousAttempts() = %v, want %v", got, want)
+			}
+			for i, ctx := range ctxs { // a context that fn left behind stays as it was
+				if got := retry.PreviousAttempts(ctx); got != i {
+					t.Errorf("PreviousAttempts() = %d after the call, want %d", got, i)
+				}
+			}
+		})
 	}
 }
 
-// The ctx of an attempt stays what it was, for what fn has left behind with it.
-func TestPreviousAttemptsOfAnEarlierAttempt(t *testing.T) {
-	var ctxs []context.Context
-	err := retry.Do(t.Context(), func(ctx context.Context) error {
-		ctxs = append(ctxs, ctx)
-		return errBoom
-	}, retry.WithClock(noSleep{}))
-	gaveUp(t, err, retry.ErrExhausted, 5)
-	for i, ctx := range ctxs {
-		if got := retry.PreviousAttempts(ctx); got != i {
-			t.Errorf("attempt %d: got %d previous attempts, want %d", i+1, got, i)
+// Hooks get the ctx of Do, not that of an attempt, also inside another call.
+func TestHooksGetTheContextOfDo(t *testing.T) {
+	fn, _ := script(errBoom)
+	check := func(want context.Context) func(context.Context, retry.Event) {
+		return func(ctx context.Context, _ retry.Event) {
+			if ctx != want {
+				t.Errorf("the hook got %v, want %v", ctx, want)
+			}
 		}
 	}
+	succeeded(t, retry.Do(t.Context(), func(ctx context.Context) error {
+		err := retry.Do(ctx, fn, noWait, retry.WithOnRetry(check(ctx)), retry.WithOnDone(check(ctx)))
+		return err
+	}, retry.WithOnDone(check(t.Context()))))
 }
 
-// The ctx of an attempt has all that the ctx of Do has.
+// The context of an attempt is derived from that of Do.
 func TestAttemptContextIsDerived(t *testing.T) {
-	ctx, cancel := context.WithCancelCause(context.WithValue(t.Context(), clockKey{}, "value"))
-	calls := 0
-	err := retry.Do(ctx, func(ctx context.Context) error {
-		calls++
-		if calls < 2 {
-			return errBoom
+	ctx, cancel := context.WithCancelCause(context.WithValue(t.Context(), ctxKey{}, "value"))
+	fn, _ := script(errBoom)
+	succeeded(t, retry.Do(ctx, func(ctx context.Context) error {
+		if err := fn(ctx); err != nil {
+			return err
 		}
-		if ctx.Value(clockKey{}) != "value" {
-			t.Error("the value is lost")
+		if got := ctx.Value(ctxKey{}); got != "value" {
+			t.Errorf("Value() = %v, want value", got)
 		}
+		child, stop := context.WithCancel(ctx)
+		defer stop()
 		cancel(errCause)
-		<-ctx.Done()
-		if ctx.Err() != context.Canceled || context.Cause(ctx) != errCause {
-			t.Errorf("got %v, cause %v", ctx.Err(), context.Cause(ctx))
-		}
-		child, cancel := context.WithCancel(ctx)
-		defer cancel()
-		if !errors.Is(context.Cause(child), errCause) {
-			t.Errorf("a child has the cause %v", context.Cause(child))
+		<-child.Done()
+		if !errors.Is(child.Err(), context.Canceled) || context.Cause(ctx) != errCause || context.Cause(child) != errCause {
+			t.Errorf("Err(), Cause() = %v, %v, want context canceled, the cause", child.Err(), context.Cause(child))
 		}
 		return nil
-	}, retry.WithClock(noSleep{}))
-	if err != nil || calls != 2 {
-		t.Errorf("got %v after %d calls", err, calls)
+	}, noWait))
+}
+
+// depthCtx records how deep in the stack it is asked for a value.
+type depthCtx struct {
+	context.Context
+	depth *int
+}
+
+func (c depthCtx) Value(key any) any {
+	if key == (ctxKey{}) {
+		*c.depth = runtime.Callers(0, make([]uintptr, 1000))
+	}
+	return c.Context.Value(key)
+}
+
+// Attempt contexts are not nested in one another, so that memory does not grow with the
+// number of attempts.
+func TestAttemptContextsAreNotNested(t *testing.T) {
+	for name, timeout := range map[string]retry.Option{"no timeout": nil, "timeout": retry.WithAttemptTimeout(time.Hour)} {
+		t.Run(name, func(t *testing.T) {
+			var depth int
+			var depths []int
+			fn, _ := always(errBoom)
+			_ = retry.Do(depthCtx{t.Context(), &depth}, func(ctx context.Context) error {
+				ctx.Value(ctxKey{})
+				depths = append(depths, depth)
+				return fn(ctx)
+			}, noWait, timeout, retry.WithMaxAttempts(20))
+			if depths[1] != depths[19] {
+				t.Errorf("context depths = %v, want the same from the second attempt on", depths)
+			}
+		})
 	}
 }

@@ -6,12 +6,167 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
-	"strings"
+	"net/url"
+	"os"
+	"runtime"
 	"testing"
 	"time"
 
 	"example.com/retry"
+	"example.com/retry/retrytest"
 )
+
+// Every text of an Error, as Do returns it.
+func TestErrorTexts(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		err  error // the first error of fn, which returns boom afterwards
+		opts []retry.Option
+		want string
+	}{
+		{"exhausted", errBoom, nil, "retry: gave up after 5 attempts: boom"},
+		{"one attempt", errBoom, []retry.Option{retry.WithMaxAttempts(1)}, "retry: gave up after 1 attempt: boom"},
+		{"permanent", retry.Permanent(errBoom), nil, "retry: gave up after 1 attempt (not retryable): boom"},
+		{"rejected by the filter", errBoom, []retry.Option{retry.WithRetryIf(retry.Is(errOther))},
+			"retry: gave up after 1 attempt (not retryable): boom"},
+		{"nested call gave up", retry.Do(t.Context(), func(context.Context) error { return errBoom }, noWait), nil,
+			"retry: gave up after 1 attempt (nested retry gave up): retry: gave up after 5 attempts: boom"},
+		{"max elapsed", errBoom, []retry.Option{retry.WithMaxElapsed(3 * time.Second)},
+			"retry: gave up after 3 attempts (next attempt would exceed the maximum elapsed time): boom"},
+		{"retry after", retry.After(errBoom, 24*time.Hour), nil,
+			"retry: gave up after 1 attempt (asked to wait 24h0m0s, more than WithMaxRetryAfter(1m0s)): boom"},
+		{"retry after, another limit", retry.After(errBoom, time.Minute), []retry.Option{retry.WithMaxRetryAfter(time.Second)},
+			"retry: gave up after 1 attempt (asked to wait 1m0s, more than WithMaxRetryAfter(1s)): boom"},
+		{"budget", errBoom, []retry.Option{retry.WithBudget(retry.NewBudget(1, 0))},
+			"retry: gave up after 2 attempts (retry budget exhausted): boom"},
+		{"clock", errBoom, []retry.Option{retry.WithClock(&hookClock{before: func() error { return errOther }})},
+			"retry: gave up after 1 attempt (other): boom"},
+		{"clock, several lines", errBoom, []retry.Option{retry.WithClock(&hookClock{before: func() error { return errors.New("a\r\nb\rc\nd") }})},
+			"retry: gave up after 1 attempt (a; b; c; d): boom"},
+		{"error of several lines", retry.Permanent(errors.Join(errBoom, errOther)), nil,
+			"retry: gave up after 1 attempt (not retryable): boom\nother"},
+		{"invalid option", nil, []retry.Option{retry.WithMaxAttempts(0)},
+			"retry: invalid option: WithMaxAttempts(0): must be at least 1"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			first := test.err
+			wantText(t, retry.Do(t.Context(), func(context.Context) error {
+				err := first
+				first = errBoom
+				return err
+			}, append([]retry.Option{retry.WithClock(new(retrytest.Clock)), fixed(time.Second)}, test.opts...)...), test.want)
+		})
+	}
+	t.Run("deadline", func(t *testing.T) {
+		fn, _ := always(errBoom)
+		err := retry.Do(deadlineCtx{t.Context(), time.Now().Add(time.Hour)}, fn, fixed(2*time.Hour))
+		wantText(t, err, "retry: gave up after 1 attempt (next attempt would miss the context deadline): boom")
+	})
+	t.Run("canceled", func(t *testing.T) {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		fn, opts := actAt(2, inFn, func() { cancel(errors.New("shutting down")) })
+		wantText(t, retry.Do(ctx, fn, opts), "retry: gave up after 2 attempts (context canceled: shutting down): boom")
+		wantText(t, retry.Do(ctx, fn, opts), "retry: gave up before the first attempt (context canceled: shutting down)")
+	})
+	t.Run("made by hand", func(t *testing.T) {
+		wantText(t, &retry.Error{}, "retry: gave up before the first attempt")
+		wantText(t, &retry.Error{Attempts: 2, Reason: retry.ErrInvalid}, "retry: gave up after 2 attempts (invalid option or argument)")
+	})
+	for reason, want := range map[error]string{
+		retry.ErrExhausted: "attempts exhausted", retry.ErrNotRetryable: "not retryable",
+		retry.ErrRetryAfter: "asked to wait longer than WithMaxRetryAfter", retry.ErrInvalid: "invalid option or argument",
+	} {
+		t.Run(want, func(t *testing.T) { wantText(t, reason, want) })
+	}
+}
+
+func TestErrorFindsErrAndReason(t *testing.T) {
+	inErr := &fs.PathError{Op: "in Err", Err: errBoom}
+	inReason := &fs.PathError{Op: "in Reason", Err: errOther}
+	both := &retry.Error{Attempts: 1, Err: inErr, Reason: inReason}
+	if got := errors.Unwrap(both); got != error(inErr) {
+		t.Errorf("errors.Unwrap() = %v, want Err", got)
+	}
+	for _, target := range []error{inErr, inReason, errBoom, errOther, both} {
+		if !errors.Is(fmt.Errorf("x: %w", both), target) {
+			t.Errorf("errors.Is(%v, %v) = false, want true", both, target)
+		}
+	}
+	if errors.Is(both, errCause) {
+		t.Errorf("errors.Is(%v, %v) = true, want false", both, errCause)
+	}
+	for _, test := range []struct {
+		name string
+		err  *retry.Error
+		want *fs.PathError
+	}{
+		{"in both", both, inErr},
+		{"in Err", &retry.Error{Err: inErr, Reason: errBoom}, inErr},
+		{"in Reason", &retry.Error{Err: errBoom, Reason: inReason}, inReason},
+		{"in Reason, without Err", &retry.Error{Reason: inReason}, inReason},
+		{"in neither", &retry.Error{Err: errBoom, Reason: errOther}, nil},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var got *fs.PathError
+			if found := errors.As(test.err, &got); got != test.want || found != (test.want != nil) {
+				t.Errorf("errors.As() = %v, want %v", got, test.want)
+			}
+			if got, _ := errors.AsType[*fs.PathError](test.err); got != test.want {
+				t.Errorf("errors.AsType() = %v, want %v", got, test.want)
+			}
+		})
+	}
+}
+
+// A search for what is not in a hundred nested Errors reads each of them once.
+func TestDeepErrorsAreSearchedInLinearTime(t *testing.T) {
+	var err error = &fs.PathError{Op: "innermost", Err: errBoom}
+	for range 100 {
+		err = &retry.Error{Attempts: 1, Err: err, Reason: retry.ErrExhausted}
+	}
+	if got, ok := errors.AsType[*net.OpError](err); ok {
+		t.Errorf("errors.AsType() = %v, want none", got)
+	}
+	if got, ok := errors.AsType[*fs.PathError](err); !ok || got.Op != "innermost" {
+		t.Errorf("errors.AsType() = %v, want the innermost", got)
+	}
+	if errors.Is(err, errOther) || !errors.Is(err, errBoom) {
+		t.Error("errors.Is() is wrong")
+	}
+	if err.(*retry.Error).RetryAfter() != 0 || err.(*retry.Error).Timeout() {
+		t.Error("RetryAfter() or Timeout() is wrong")
+	}
+}
+
+// A wrapper wraps an error and has no text of its own.
+type wrapper struct{ error }
+
+func (w wrapper) Unwrap() error { return w.error }
+
+// depthError asks for the depth of the stack as its delay.
+type depthError struct{ error }
+
+func (depthError) RetryAfter() time.Duration {
+	return time.Duration(runtime.Callers(0, make([]uintptr, 1000)))
+}
+
+// A chain of a million wrapped errors is read without recursion.
+func TestLongChainIsReadWithoutRecursion(t *testing.T) {
+	var err error = depthError{retry.Permanent(errBoom)}
+	for range 1_000_000 {
+		err = wrapper{err}
+	}
+	fn, _ := always(retry.After(err, 1))
+	e := gaveUp(t, retry.Do(t.Context(), fn), retry.ErrExhausted, 5)
+	if got := e.RetryAfter(); got < 2 || got > 100 {
+		t.Errorf("the chain was read at a stack depth of %d, want at most 100", got)
+	}
+	fn, _ = always(wrapper{retry.Permanent(err)})
+	e = gaveUp(t, retry.Do(t.Context(), fn), retry.ErrNotRetryable, 1)
+	if got := e.RetryAfter(); got < 2 || got > 100 {
+		t.Errorf("RetryAfter() was read at a stack depth of %d, want at most 100", got)
+	}
+}
 
 // Errors whose comparison with == panics: by their type, and by their value.
 type (
@@ -22,223 +177,154 @@ type (
 func (uncomparable) Error() string      { return "uncomparable" }
 func (uncomparableField) Error() string { return "uncomparable field" }
 
-func TestErrorText(t *testing.T) {
-	for _, test := range []struct {
-		err  *retry.Error
-		want string
-	}{
-		{&retry.Error{Attempts: 1, Err: errBoom, Reason: retry.ErrNotRetryable}, "retry: not retryable after 1 attempt: boom"},
-		{&retry.Error{Attempts: 2, Err: errBoom, Reason: retry.ErrExhausted}, "retry: attempts exhausted after 2 attempts: boom"},
-		{&retry.Error{Attempts: 3, Err: errBoom, Reason: retry.ErrMaxElapsed}, "retry: max elapsed time reached after 3 attempts: boom"},
-		{&retry.Error{Attempts: 1, Err: errBoom, Reason: retry.ErrBudget}, "retry: budget exhausted after 1 attempt: boom"},
-		{&retry.Error{Reason: retry.ErrInvalid}, "retry: invalid option or argument before the first attempt"},
-		{&retry.Error{Reason: context.Canceled}, "retry: context canceled before the first attempt"},
-		{&retry.Error{Attempts: 1, Reason: context.Canceled}, "retry: context canceled after 1 attempt"},
-		{&retry.Error{}, "retry: stopped before the first attempt"},
-		{nil, "<nil>"},
-		// One line, as far as the last error's own text is.
-		{&retry.Error{Reason: errors.New("a\r\nb\rc\nd")}, "retry: a; b; c; d before the first attempt"},
-		{&retry.Error{Attempts: 1, Err: errors.New("two\nlines"), Reason: errors.Join(errBoom, errOther)},
-			"retry: boom; other after 1 attempt: two\nlines"},
-	} {
-		if got := test.err.Error(); got != test.want {
-			t.Errorf("got %q, want %q", got, test.want)
-		}
-	}
-}
-
-func TestCauseInTheText(t *testing.T) {
-	ctx, cancel := context.WithCancelCause(t.Context())
-	cancel(errCause)
-	fn, _ := script()
-	got := retry.Do(ctx, fn).Error()
-	if want := "retry: context canceled: the cause before the first attempt"; got != want {
-		t.Errorf("got %q, want %q", got, want)
-	}
-}
-
-func TestErrorReachesErrAndReason(t *testing.T) {
-	inErr := &fs.PathError{Op: "in Err", Err: errBoom}
-	inReason := &fs.PathError{Op: "in Reason", Err: errOther}
-	both := &retry.Error{Attempts: 1, Err: inErr, Reason: inReason}
-	if errors.Unwrap(both) != error(inErr) {
-		t.Errorf("Unwrap gives %v, want Err", errors.Unwrap(both))
-	}
-	for _, target := range []error{inErr, inReason, errBoom, errOther, both} {
-		if !errors.Is(both, target) {
-			t.Errorf("%v does not match %v", both, target)
-		}
-	}
-	if errors.Is(both, errCause) {
-		t.Errorf("%v matches what is not in it", both)
-	}
-	// Err first.
-	if got, ok := errors.AsType[*fs.PathError](both); !ok || got != inErr {
-		t.Errorf("AsType gives %v, want the one in Err", got)
-	}
-	var path *fs.PathError
-	if !errors.As(both, &path) || path != inErr {
-		t.Errorf("As gives %v, want the one in Err", path)
-	}
-	// Reason alone.
-	for _, err := range []error{nil, errBoom} {
-		if got, ok := errors.AsType[*fs.PathError](&retry.Error{Err: err, Reason: inReason}); !ok || got != inReason {
-			t.Errorf("with Err %v: AsType gives %v, want the one in Reason", err, got)
-		}
-	}
-	if got, ok := errors.AsType[net.Error](&retry.Error{Reason: context.DeadlineExceeded}); !ok || !got.Timeout() {
-		t.Errorf("AsType[net.Error] gives %v, want the DeadlineExceeded in Reason", got)
-	}
-	// None.
-	if got, ok := errors.AsType[*net.OpError](both); ok {
-		t.Errorf("AsType finds %v, which is not in it", got)
-	}
-}
-
-// Nested a hundred deep: what is not there has to be looked for once at each
-// level, not twice.
-func TestDeepErrorsAreSearchedInLinearTime(t *testing.T) {
-	var err error = &fs.PathError{Op: "innermost", Err: errBoom}
-	for range 100 {
-		err = &retry.Error{Attempts: 1, Err: err, Reason: retry.ErrExhausted}
-	}
-	if _, ok := errors.AsType[*net.OpError](err); ok {
-		t.Error("found what is not there")
-	}
-	if got, ok := errors.AsType[*fs.PathError](err); !ok || got.Op != "innermost" {
-		t.Errorf("got %v", got)
-	}
-	if errors.Is(err, errOther) || !errors.Is(err, errBoom) {
-		t.Error("errors.Is is wrong")
-	}
-}
-
-func TestNilErrorPointer(t *testing.T) {
-	var none *retry.Error
-	if errors.Is(none, errBoom) || errors.Unwrap(none) != nil {
-		t.Error("a nil *Error matches or holds something")
-	}
-	if _, ok := errors.AsType[*fs.PathError](none); ok {
-		t.Error("a nil *Error holds a PathError")
-	}
-	// The classic slip: fn returns it as an error.
-	fn, calls := always(none)
-	err := retry.Do(t.Context(), fn, retry.WithClock(noSleep{}))
-	gaveUp(t, err, retry.ErrExhausted, 5)
-	wantCalls(t, calls, 5)
-	if got, want := err.Error(), "retry: attempts exhausted after 5 attempts: <nil>"; got != want {
-		t.Errorf("got %q, want %q", got, want)
-	}
-}
-
-// The same slip with a type whose methods panic on nil.
-func TestNilPointerFromFn(t *testing.T) {
-	fn, calls := always((*fs.PathError)(nil))
-	err := retry.Do(t.Context(), fn, retry.WithClock(noSleep{}))
-	gaveUp(t, err, retry.ErrExhausted, 5)
-	wantCalls(t, calls, 5)
-	if got, want := err.Error(), "retry: attempts exhausted after 5 attempts: <nil>"; got != want {
-		t.Errorf("got %q, want %q", got, want)
-	}
-}
-
-// Any other panic in an Error method is its author's to see.
-func TestPanicInErrorPropagates(t *testing.T) {
-	defer func() {
-		if p := recover(); p != "no text" {
-			t.Errorf("recovered %v, want the error's own panic", p)
-		}
-	}()
-	_ = (&retry.Error{Attempts: 1, Err: textless{}, Reason: retry.ErrExhausted}).Error()
-}
-
-type textless struct{}
-
-func (textless) Error() string { panic("no text") }
-
-func TestComparingNeverPanics(t *testing.T) {
-	ctx, cancel := context.WithCancelCause(t.Context())
-	cancel(uncomparableField{[]int{1}})
-	fn, _ := script()
-	caused := retry.Do(ctx, fn)
-	fn, _ = always(uncomparable{"x"})
-	exhausted := retry.Do(t.Context(), fn, retry.WithClock(noSleep{}))
-	invalid := retry.Do(t.Context(), fn, retry.WithMaxAttempts(0))
-	errs := []error{caused, exhausted, invalid, retry.ErrExhausted,
-		retry.Permanent(uncomparable{"x"}), retry.After(uncomparable{"x"}, time.Second),
-		caused.(*retry.Error).Reason, invalid.(*retry.Error).Reason}
-	targets := append([]error{nil, uncomparable{"x"}, uncomparableField{[]int{1}}, uncomparableField{1}, errBoom}, errs...)
-	for i, err := range errs {
-		for j, target := range targets {
-			_ = err == target
-			matches := errors.Is(err, target)
-			if j == i+5 && !matches {
-				t.Errorf("%v does not match itself", err)
+// An error that is only carried is never compared.
+func TestCarriedErrorsAreNotCompared(t *testing.T) {
+	for _, carried := range []error{uncomparable{"x"}, uncomparableField{[]int{1}}} {
+		t.Run(carried.Error(), func(t *testing.T) {
+			fn, _ := always(fmt.Errorf("x: %w", carried))
+			gaveUp(t, retry.Do(t.Context(), fn, noWait, retry.WithRetryIf(retry.Is(errOther, errCause, errBoom), func(error) bool { return true })),
+				retry.ErrExhausted, 5)
+			ctx, cancel := context.WithCancelCause(t.Context())
+			fn, opts := actAt(1, inFn, func() { cancel(carried) })
+			err := retry.Do(ctx, fn, opts)
+			gaveUp(t, err, context.Canceled, 1)
+			wantText(t, err, "retry: gave up after 1 attempt (context canceled: "+carried.Error()+"): boom")
+			fn, _ = always(retry.Permanent(carried))
+			gaveUp(t, retry.Do(t.Context(), fn), retry.ErrNotRetryable, 1)
+			fn, _ = always(errBoom)
+			err = retry.Do(t.Context(), fn, retry.WithClock(&hookClock{before: func() error { return carried }}))
+			wantText(t, err, "retry: gave up after 1 attempt ("+carried.Error()+"): boom")
+			if errors.Is(err, errOther) || err.(*retry.Error).Timeout() {
+				t.Errorf("%v matches other or is a timeout", err)
 			}
-		}
-	}
-	if errors.Is(caused, uncomparableField{[]int{1}}) {
-		t.Error("a value that cannot be compared matches")
+		})
 	}
 }
 
-// A cause may match what cannot be compared, by a method of its own.
-func TestCauseWithAnIsMethod(t *testing.T) {
-	ctx, cancel := context.WithCancelCause(t.Context())
-	cancel(matchesAll{})
-	fn, _ := script()
-	if err := retry.Do(ctx, fn); !errors.Is(err, uncomparable{"x"}) {
-		t.Errorf("%v does not match what its cause does", err)
-	}
-}
+type timeoutError bool
 
-type matchesAll struct{}
+func (timeoutError) Error() string   { return "maybe a timeout" }
+func (e timeoutError) Timeout() bool { return bool(e) }
 
-func (matchesAll) Error() string { return "matches all" }
-func (matchesAll) Is(error) bool { return true }
-
-func TestLastErrorComesBackAsItWas(t *testing.T) {
-	for _, marked := range []error{
-		errBoom,
-		retry.Permanent(errBoom),
-		retry.After(errBoom, 1),
-		retry.Permanent(retry.After(retry.Permanent(errBoom), 1)),
-		retry.After(retry.After(errBoom, 1), 2),
+// Timeout reports what the first error in Err or in Reason with such a method says, or
+// that Reason is a deadline.
+func TestErrorTimeout(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		err  retry.Error
+		want bool
+	}{
+		{"neither", retry.Error{Err: errBoom, Reason: retry.ErrExhausted}, false},
+		{"nothing", retry.Error{}, false},
+		{"Err", retry.Error{Err: timeoutError(true), Reason: retry.ErrExhausted}, true},
+		{"Err, wrapped", retry.Error{Err: fmt.Errorf("x: %w", timeoutError(true)), Reason: retry.ErrExhausted}, true},
+		{"Err says no", retry.Error{Err: timeoutError(false), Reason: retry.ErrExhausted}, false},
+		{"the first in Err", retry.Error{Err: errors.Join(timeoutError(false), timeoutError(true))}, false},
+		{"the first in Err, first", retry.Error{Err: errors.Join(errBoom, timeoutError(true), timeoutError(false))}, true},
+		{"Reason", retry.Error{Err: errBoom, Reason: timeoutError(true)}, true},
+		{"Reason though Err says no", retry.Error{Err: timeoutError(false), Reason: context.DeadlineExceeded}, true},
+		{"ErrDeadline", retry.Error{Err: errBoom, Reason: retry.ErrDeadline}, true},
+		{"a deadline behind another", retry.Error{Err: errBoom, Reason: errors.Join(timeoutError(false), context.DeadlineExceeded)}, true},
+		{"a deadline in Err", retry.Error{Err: context.DeadlineExceeded, Reason: retry.ErrExhausted}, true},
+		{"nested", retry.Error{Err: &retry.Error{Reason: retry.ErrDeadline}, Reason: retry.ErrNotRetryable}, true},
+		{"canceled", retry.Error{Reason: context.Canceled}, false},
 	} {
-		var inEvent error
-		fn, _ := always(marked)
-		err := retry.Do(t.Context(), fn, retry.WithClock(noSleep{}), retry.WithMaxAttempts(1),
-			retry.WithOnDone(func(_ context.Context, ev retry.Event) { inEvent = ev.Err }))
-		if got := errors.Unwrap(err); got != errBoom {
-			t.Errorf("got %#v, want errBoom itself", got)
-		}
-		if inEvent != errBoom {
-			t.Errorf("Event has %#v, want errBoom itself", inEvent)
+		t.Run(test.name, func(t *testing.T) {
+			if got := test.err.Timeout(); got != test.want {
+				t.Errorf("Timeout() = %v, want %v", got, test.want)
+			}
+			if got := (&url.Error{Err: &test.err}).Timeout(); got != test.want {
+				t.Errorf("url.Error.Timeout() = %v, want %v", got, test.want)
+			}
+			if got := os.IsTimeout(&test.err); got != test.want {
+				t.Errorf("os.IsTimeout() = %v, want %v", got, test.want)
+			}
+		})
+	}
+}
+
+// errors.As to net.Error finds what fn returned, unless only the Reason is one.
+func TestErrorIsNoNetError(t *testing.T) {
+	dns := &net.DNSError{IsTemporary: true}
+	if got, ok := errors.AsType[net.Error](&retry.Error{Err: dns, Reason: retry.ErrExhausted}); !ok || got != net.Error(dns) {
+		t.Errorf("errors.AsType() = %#v, want the error of fn", got)
+	}
+	if got, ok := errors.AsType[net.Error](&retry.Error{Err: errBoom, Reason: retry.ErrDeadline}); !ok || got != context.DeadlineExceeded {
+		t.Errorf("errors.AsType() = %#v, want context.DeadlineExceeded", got)
+	}
+}
+
+// RetryAfter returns the delay that the last error asked for, whatever the Reason is.
+func TestErrorRetryAfter(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		reason error
+		err    error
+		opt    retry.Option
+	}{
+		{"too long", retry.ErrRetryAfter, retry.After(errBoom, time.Hour), nil},
+		{"exhausted", retry.ErrExhausted, retry.After(errBoom, time.Hour), retry.WithMaxAttempts(1)},
+		{"permanent", retry.ErrNotRetryable, retry.Permanent(retry.After(errBoom, time.Hour)), nil},
+		{"permanent, further in", retry.ErrNotRetryable, retry.Permanent(fmt.Errorf("x: %w", retry.After(errBoom, time.Hour))), nil},
+		{"permanent, outside", retry.ErrNotRetryable, retry.After(retry.Permanent(errBoom), time.Hour), nil},
+		{"rejected", retry.ErrNotRetryable, fmt.Errorf("x: %w", busy(time.Hour)), retry.WithRetryIf(retry.Is(errCause))},
+		{"elapsed", retry.ErrMaxElapsed, retry.After(errBoom, time.Hour),
+			retry.Policy(retry.WithMaxRetryAfter(time.Hour), retry.WithMaxElapsed(time.Hour))},
+	} {
+		for _, tree := range trees {
+			t.Run(test.name+"/"+tree.name, func(t *testing.T) {
+				fn, _ := always(tree.with(test.err))
+				e := gaveUp(t, retry.Do(t.Context(), fn, test.opt), test.reason, 1)
+				if got := e.RetryAfter(); got != time.Hour {
+					t.Errorf("RetryAfter() = %v, want 1h", got)
+				}
+			})
 		}
 	}
-	// A marker further in stays where it is.
+	t.Run("only the last error counts", func(t *testing.T) {
+		fn, _ := script(retry.After(errBoom, time.Second), retry.Permanent(errBoom))
+		e := gaveUp(t, retry.Do(t.Context(), fn, retry.WithClock(new(retrytest.Clock))), retry.ErrNotRetryable, 2)
+		if got := e.RetryAfter(); got != 0 {
+			t.Errorf("RetryAfter() = %v, want 0", got)
+		}
+	})
+	t.Run("made by hand", func(t *testing.T) {
+		e := &retry.Error{Err: fmt.Errorf("x: %w", retry.After(errBoom, time.Hour))}
+		if got := e.RetryAfter(); got != time.Hour {
+			t.Errorf("RetryAfter() = %v, want 1h", got)
+		}
+		if got := new(retry.Error).RetryAfter(); got != 0 {
+			t.Errorf("RetryAfter() = %v, want 0", got)
+		}
+	})
+}
+
+// errors.Unwrap and Event.Err return the error as fn meant it, without the markers that
+// are outermost. A marker further in leaves the text and the siblings as they are.
+func TestErrWithoutOutermostMarkers(t *testing.T) {
 	deep := fmt.Errorf("outer: %w", errors.Join(retry.Permanent(errBoom), errOther))
-	fn, _ := always(deep)
-	err := retry.Do(t.Context(), fn)
-	e := gaveUp(t, err, retry.ErrNotRetryable, 1)
-	if e.Err != deep || !errors.Is(err, errBoom) || !errors.Is(err, errOther) || !strings.Contains(err.Error(), "outer: boom") {
-		t.Errorf("got %v, want the outer text and the siblings", err)
-	}
-}
-
-func TestMarkersOfNil(t *testing.T) {
-	if err := retry.Permanent(nil); err != nil {
-		t.Errorf("Permanent(nil) = %v", err)
-	}
-	if err := retry.After(nil, time.Second); err != nil {
-		t.Errorf("After(nil, 1s) = %v", err)
-	}
-}
-
-func TestMarkersAreTransparent(t *testing.T) {
-	for _, err := range []error{retry.Permanent(errBoom), retry.After(errBoom, time.Second)} {
-		if err.Error() != "boom" || !errors.Is(err, errBoom) || errors.Unwrap(err) != errBoom {
-			t.Errorf("%#v hides the error that it marks", err)
-		}
+	for _, test := range []struct {
+		name      string
+		err, want error
+	}{
+		{"none", errBoom, errBoom},
+		{"Permanent", retry.Permanent(errBoom), errBoom},
+		{"After", retry.After(errBoom, 1), errBoom},
+		{"Restart", retry.Restart(errBoom), errBoom},
+		{"several", retry.Restart(retry.Permanent(retry.After(retry.Permanent(errBoom), 1))), errBoom},
+		{"further in", retry.After(deep, 1), deep},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var event error
+			fn, _ := always(test.err)
+			err := retry.Do(t.Context(), fn, retry.WithMaxAttempts(1),
+				retry.WithOnDone(func(_ context.Context, ev retry.Event) { event = ev.Err }))
+			if got := errors.Unwrap(err); got != test.want || event != test.want {
+				t.Errorf("errors.Unwrap(), Event.Err = %#v, %#v, want %#v", got, event, test.want)
+			}
+			if !errors.Is(err, errBoom) {
+				t.Errorf("errors.Is(%v, boom) = false, want true", err)
+			}
+		})
 	}
 }

@@ -3,7 +3,6 @@ package retry_test
 import (
 	"bytes"
 	"context"
-	"errors"
 	"log/slog"
 	"runtime"
 	"slices"
@@ -12,106 +11,92 @@ import (
 	"time"
 
 	"example.com/retry"
+	"example.com/retry/retrytest"
 )
 
+func record(events *[]retry.Event) func(context.Context, retry.Event) {
+	return func(_ context.Context, ev retry.Event) { *events = append(*events, ev) }
+}
+
 func TestEvents(t *testing.T) {
-	clock := newFakeClock()
-	errs := []error{errBoom, retry.After(errOther, time.Minute), nil}
-	calls := 0
-	type key struct{}
-	ctx := context.WithValue(t.Context(), key{}, "of Do")
-	var onRetry, onDone []retry.Event
-	record := func(events *[]retry.Event) func(context.Context, retry.Event) {
-		return func(ctx context.Context, ev retry.Event) {
-			if ctx.Value(key{}) != "of Do" || retry.PreviousAttempts(ctx) != 0 {
-				t.Error("a hook did not get the ctx of Do")
+	const s = time.Second
+	for _, test := range []struct {
+		name            string
+		errs            []error
+		onRetry, onDone []retry.Event
+	}{
+		{"success", nil, nil, []retry.Event{{Attempt: 1, Elapsed: 10 * s}}},
+		{"success after retries", []error{errBoom, retry.After(errOther, 20*s)},
+			[]retry.Event{
+				{Attempt: 1, Err: errBoom, Wait: s, Elapsed: 10 * s},
+				{Attempt: 2, Err: errOther, Wait: 30 * s, Waited: s, Elapsed: 21 * s},
+			},
+			[]retry.Event{{Attempt: 3, Err: errOther, Waited: 31 * s, Elapsed: 61 * s}}},
+		{"failure", []error{errBoom, retry.Permanent(errOther)},
+			[]retry.Event{{Attempt: 1, Err: errBoom, Wait: s, Elapsed: 10 * s}},
+			[]retry.Event{{Attempt: 2, Err: errOther, Waited: s, Elapsed: 21 * s, Reason: retry.ErrNotRetryable}}},
+		{"failure with a wait that is not made", []error{errBoom, retry.After(errOther, 55*s)},
+			[]retry.Event{{Attempt: 1, Err: errBoom, Wait: s, Elapsed: 10 * s}},
+			[]retry.Event{{Attempt: 2, Err: errOther, Waited: s, Elapsed: 21 * s, Reason: retry.ErrMaxElapsed}}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			clock := new(retrytest.Clock)
+			var onRetry, onDone []retry.Event
+			fn, _ := script(test.errs...)
+			_ = retry.Do(t.Context(), func(ctx context.Context) error {
+				clock.Advance(10 * s) // an attempt takes time
+				return fn(ctx)
+			}, fixed(s), retry.WithMaxElapsed(70*s), retry.WithClock(clock), retry.WithOnRetry(record(&onRetry)), retry.WithOnDone(record(&onDone)))
+			if !slices.Equal(onRetry, test.onRetry) {
+				t.Errorf("OnRetry events = %+v, want %+v", onRetry, test.onRetry)
 			}
-			*events = append(*events, ev)
-		}
-	}
-	err := retry.Do(ctx, func(context.Context) error {
-		clock.Advance(10 * time.Second) // an attempt takes time
-		calls++
-		return errs[calls-1]
-	}, fixed(time.Second), retry.WithClock(clock),
-		retry.WithOnRetry(record(&onRetry)), retry.WithOnDone(record(&onDone)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	wantRetry := []retry.Event{
-		{Attempt: 1, Err: errBoom, Wait: time.Second, Elapsed: 10 * time.Second},
-		{Attempt: 2, Err: errOther, Wait: 61 * time.Second, Waited: time.Second, Elapsed: 21 * time.Second},
-	}
-	if !slices.Equal(onRetry, wantRetry) {
-		t.Errorf("got OnRetry events %+v, want %+v", onRetry, wantRetry)
-	}
-	// Err is what the attempt before the successful one returned.
-	wantDone := []retry.Event{{Attempt: 3, Err: errOther, Waited: 62 * time.Second, Elapsed: 92 * time.Second}}
-	if !slices.Equal(onDone, wantDone) {
-		t.Errorf("got OnDone events %+v, want %+v", onDone, wantDone)
+			if !slices.Equal(onDone, test.onDone) {
+				t.Errorf("OnDone events = %+v, want %+v", onDone, test.onDone)
+			}
+		})
 	}
 }
 
-func TestOnDoneOfAFailure(t *testing.T) {
-	clock := newFakeClock()
-	fn, _ := always(errBoom)
-	var got []retry.Event
-	err := retry.Do(t.Context(), fn, fixed(time.Second), retry.WithMaxElapsed(3*time.Second), retry.WithClock(clock),
-		retry.WithOnDone(func(_ context.Context, ev retry.Event) { got = append(got, ev) }))
-	e := gaveUp(t, err, retry.ErrMaxElapsed, 3)
-	want := retry.Event{Attempt: 3, Err: errBoom, Waited: 2 * time.Second, Elapsed: 2 * time.Second, Reason: e.Reason}
-	if len(got) != 1 || got[0] != want { // Wait is 0, though one was about to begin
-		t.Errorf("got %+v, want once %+v", got, want)
-	}
+// A hook that takes long delays the next attempt, also past MaxElapsed.
+func TestSlowHook(t *testing.T) {
+	clock := new(retrytest.Clock)
+	fn, calls := script(errBoom)
+	succeeded(t, retry.Do(t.Context(), fn, fixed(time.Second), retry.WithMaxElapsed(time.Minute), retry.WithClock(clock),
+		retry.WithOnRetry(func(context.Context, retry.Event) { clock.Advance(time.Hour) })))
+	wantCalls(t, calls, 2)
 }
 
-func TestOnDoneAtOnce(t *testing.T) {
-	fn, _ := script()
-	var got []retry.Event
-	hook := retry.WithOnDone(func(_ context.Context, ev retry.Event) { got = append(got, ev) })
-	if err := retry.Do(t.Context(), fn, hook, retry.WithClock(noSleep{})); err != nil {
-		t.Fatal(err)
-	}
-	if want := []retry.Event{{Attempt: 1}}; !slices.Equal(got, want) {
-		t.Errorf("got %+v, want %+v", got, want)
-	}
-}
-
-// Hooks add up, whatever they come with, and run in the order given.
+// Hooks and loggers accumulate, whatever they come in, and run in order. Those of an
+// Override run last.
 func TestHooksRunInOrder(t *testing.T) {
 	var got []string
 	hook := func(name string) func(context.Context, retry.Event) {
 		return func(context.Context, retry.Event) { got = append(got, name) }
 	}
-	logger := func(name string) *slog.Logger {
-		return slog.New(ctxHandler{slog.DiscardHandler, func(context.Context, slog.Record) { got = append(got, name) }})
+	logger := func(name string) retry.Option {
+		return retry.WithLogger(slog.New(funcHandler{handle: func(context.Context, slog.Record) { got = append(got, name) }}), slog.LevelInfo)
 	}
 	ctx := retry.Override(t.Context(), retry.WithOnRetry(hook("outer override")), retry.WithOnDone(hook("done, outer override")))
 	ctx = retry.Override(ctx, retry.WithOnRetry(hook("inner override")))
 	fn, _ := script(errBoom)
-	err := retry.Do(ctx, fn,
+	succeeded(t, retry.Do(ctx, fn, noWait,
 		retry.WithOnRetry(hook("first")),
 		retry.WithOnDone(hook("done, first")),
-		nil,
 		retry.Policy(
 			retry.WithOnRetry(hook("in a Policy")),
-			retry.Policy(retry.WithLogger(logger("logger in a Policy"), slog.LevelInfo)),
+			retry.Policy(logger("logger in a Policy")),
 			retry.WithOnDone(hook("done, in a Policy")),
 		),
-		retry.WithLogger(logger("logger"), slog.LevelInfo),
-		retry.WithOnRetry(hook("last")),
-		retry.WithClock(noSleep{}))
-	if err != nil {
-		t.Fatal(err)
-	}
+		logger("logger"), nil, nil, nil, nil, nil,
+		retry.WithOnRetry(hook("last"))))
 	want := []string{"first", "in a Policy", "logger in a Policy", "logger", "last", "outer override", "inner override",
 		"done, first", "done, in a Policy", "done, outer override"}
 	if !slices.Equal(got, want) {
-		t.Errorf("got %q, want %q", got, want)
+		t.Errorf("called %q, want %q", got, want)
 	}
 }
 
-// textLogger returns a logger without times, and what it wrote.
+// textLogger returns a logger that leaves out times, and what it wrote.
 func textLogger(level slog.Level) (*slog.Logger, *bytes.Buffer) {
 	var b bytes.Buffer
 	return slog.New(slog.NewTextHandler(&b, &slog.HandlerOptions{Level: level, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
@@ -122,54 +107,70 @@ func textLogger(level slog.Level) (*slog.Logger, *bytes.Buffer) {
 	}})), &b
 }
 
+// WithLogger logs each retry at its level, not the end of the call. Two log twice.
 func TestLogger(t *testing.T) {
-	logger, out := textLogger(slog.LevelInfo)
-	second, out2 := textLogger(slog.LevelInfo)
-	silent, out3 := textLogger(slog.LevelError)
-	fn, _ := always(retry.After(errBoom, time.Second))
-	err := retry.Do(t.Context(), fn, fixed(time.Second), retry.WithMaxAttempts(3), retry.WithClock(newFakeClock()),
-		retry.WithLogger(logger, slog.LevelWarn), retry.WithLogger(second, slog.LevelInfo), retry.WithLogger(silent, slog.LevelWarn))
-	gaveUp(t, err, retry.ErrExhausted, 3)
-	want := "level=WARN msg=retrying attempt=1 err=boom wait=2s waited=0s elapsed=0s\n" +
-		"level=WARN msg=retrying attempt=2 err=boom wait=2s waited=2s elapsed=2s\n"
-	if got := out.String(); got != want {
-		t.Errorf("got\n%s, want\n%s", got, want)
-	}
-	if got, want := out2.String(), strings.ReplaceAll(want, "WARN", "INFO"); got != want {
-		t.Errorf("the second logger has\n%s, want\n%s", got, want)
-	}
-	if got := out3.String(); got != "" {
-		t.Errorf("a logger for errors has %s", got)
-	}
-}
-
-// A handler gets the ctx of Do, with the values that it may be after.
-func TestLoggerGetsTheContext(t *testing.T) {
-	type key struct{}
-	ctx := context.WithValue(t.Context(), key{}, "trace")
-	var got []string
-	handler := ctxHandler{slog.DiscardHandler, func(ctx context.Context, r slog.Record) {
-		value, _ := ctx.Value(key{}).(string)
-		got = append(got, r.Message+" "+value)
-	}}
-	fn, _ := script(errBoom)
-	err := retry.Do(ctx, fn, retry.WithClock(noSleep{}), retry.WithLogger(slog.New(handler), slog.LevelInfo),
-		retry.WithOnRetry(func(context.Context, retry.Event) { panic("hook broke") }))
-	if want := []string{"retrying trace", "retry: a hook panicked trace"}; err != nil || !slices.Equal(got, want) {
-		t.Errorf("got %v, %q, want %q", err, got, want)
+	const want = " msg=retrying attempt=1 err=boom wait=3s waited=0s elapsed=0s\n"
+	for _, test := range []struct {
+		name           string
+		handler, level slog.Level
+		want           string
+	}{
+		{"below the handler's level", slog.LevelInfo, slog.LevelWarn, "level=WARN" + want},
+		{"exactly the handler's level", slog.LevelWarn, slog.LevelWarn, "level=WARN" + want},
+		{"above the handler's level", slog.LevelWarn, slog.LevelWarn - 1, ""},
+		{"another level", slog.LevelDebug, slog.LevelDebug, "level=DEBUG" + want},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			logger, out := textLogger(test.handler)
+			second, out2 := textLogger(slog.LevelInfo)
+			fn, _ := always(retry.After(errBoom, 2*time.Second))
+			err := retry.Do(t.Context(), fn, fixed(0), retry.WithMaxAttempts(2), retry.WithClock(new(retrytest.Clock)),
+				retry.WithLogger(logger, test.level), retry.WithLogger(second, slog.LevelInfo))
+			gaveUp(t, err, retry.ErrExhausted, 2)
+			if got := out.String(); got != test.want {
+				t.Errorf("log = %q, want %q", got, test.want)
+			}
+			if got := out2.String(); got != "level=INFO"+want {
+				t.Errorf("second log = %q, want %q", got, "level=INFO"+want)
+			}
+		})
 	}
 }
 
-// A ctxHandler calls a func for each record, with its ctx.
-type ctxHandler struct {
+// A funcHandler calls funcs with what it gets.
+type funcHandler struct {
 	slog.Handler
-	hook func(context.Context, slog.Record)
+	enabled func(context.Context, slog.Level)
+	handle  func(context.Context, slog.Record)
 }
 
-func (ctxHandler) Enabled(context.Context, slog.Level) bool { return true }
-func (h ctxHandler) Handle(ctx context.Context, r slog.Record) error {
-	h.hook(ctx, r)
+func (h funcHandler) Enabled(ctx context.Context, level slog.Level) bool {
+	if h.enabled != nil {
+		h.enabled(ctx, level)
+	}
+	return true
+}
+
+func (h funcHandler) Handle(ctx context.Context, r slog.Record) error {
+	h.handle(ctx, r)
 	return nil
+}
+
+// A log handler gets the ctx of Do, in Enabled as in Handle.
+func TestLogHandlerGetsTheContext(t *testing.T) {
+	ctx := context.WithValue(t.Context(), ctxKey{}, "value")
+	var got []any
+	handler := funcHandler{
+		enabled: func(ctx context.Context, level slog.Level) { got = append(got, "Enabled", ctx.Value(ctxKey{}), level) },
+		handle:  func(ctx context.Context, r slog.Record) { got = append(got, "Handle", ctx.Value(ctxKey{}), r.Level) },
+	}
+	fn, _ := script(errBoom)
+	succeeded(t, retry.Do(ctx, fn, noWait, retry.WithLogger(slog.New(handler), slog.LevelWarn)))
+	// slog may ask Enabled more than once.
+	want := []any{"Enabled", "value", slog.LevelWarn, "Handle", "value", slog.LevelWarn}
+	if len(got) < 6 || !slices.Equal(got[:3], want[:3]) || !slices.Equal(got[len(got)-3:], want[3:]) {
+		t.Errorf("the handler got %v, want %v", got, want)
+	}
 }
 
 func TestEventLogValue(t *testing.T) {
@@ -179,180 +180,107 @@ func TestEventLogValue(t *testing.T) {
 	want := "level=INFO msg=x ev.attempt=0 ev.wait=0s ev.waited=0s ev.elapsed=0s\n" +
 		"level=INFO msg=x ev.attempt=2 ev.err=boom ev.wait=1ns ev.waited=2ns ev.elapsed=3ns ev.reason=\"attempts exhausted\"\n"
 	if got := out.String(); got != want {
-		t.Errorf("got\n%s, want\n%s", got, want)
+		t.Errorf("log = %s, want %s", got, want)
 	}
 }
 
-// A hook that panics is logged, and the loop and the other hooks go on.
+// A panic in a hook, which a logger is too, is logged with its stack at Error by
+// slog.Default(), and the loop and the other hooks go on.
 func TestHookPanics(t *testing.T) {
-	logger, out := textLogger(slog.LevelError) // above the level of the retries
-	second, out2 := textLogger(slog.LevelError)
-	ran := 0
-	count := func(context.Context, retry.Event) { ran++ }
-	fn, calls := script(errBoom)
-	err := retry.Do(t.Context(), fn, retry.WithClock(noSleep{}),
-		retry.WithOnRetry(func(context.Context, retry.Event) { panic("hook broke") }),
-		retry.WithOnRetry(count),
-		retry.WithOnDone(func(context.Context, retry.Event) { panic(errOther) }),
-		retry.WithOnDone(count),
-		retry.Policy(retry.WithLogger(logger, slog.LevelInfo)),
-		retry.WithLogger(second, slog.LevelInfo))
-	if err != nil {
-		t.Error(err)
-	}
-	wantCalls(t, calls, 2)
-	if ran != 2 {
-		t.Errorf("%d of the 2 other hooks ran", ran)
-	}
-	for _, got := range []string{out.String(), out2.String()} {
-		lines := strings.Split(strings.TrimSpace(got), "\n")
-		if len(lines) != 2 {
-			t.Fatalf("got %d records, want 2:\n%s", len(lines), got)
-		}
-		for i, want := range []string{`panic="hook broke"`, "panic=other"} {
-			for _, want := range []string{"level=ERROR", `msg="retry: a hook panicked"`, want, "TestHookPanics"} {
-				if !strings.Contains(lines[i], want) {
-					t.Errorf("got %s, want it to have %s", lines[i], want)
+	other, otherOut := textLogger(slog.LevelError)
+	broken := funcHandler{handle: func(context.Context, slog.Record) { panic("broke") }}
+	boom := func(context.Context, retry.Event) { panic("broke") }
+	for _, test := range []struct {
+		name string
+		opt  retry.Option
+	}{
+		{"OnRetry", retry.WithOnRetry(boom)},
+		{"OnDone", retry.WithOnDone(boom)},
+		{"logger", retry.WithLogger(slog.New(broken), slog.LevelInfo)},
+		{"in a Policy", retry.Policy(nil, retry.WithOnRetry(boom))},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			logger, out := textLogger(slog.LevelError)
+			old := slog.Default()
+			slog.SetDefault(logger)
+			defer slog.SetDefault(old)
+			otherOut.Reset()
+			fn, calls := script(errBoom)
+			var onRetry, onDone []retry.Event
+			succeeded(t, retry.Do(t.Context(), fn, noWait, test.opt, retry.WithLogger(other, slog.LevelInfo),
+				retry.WithOnRetry(record(&onRetry)), retry.WithOnDone(record(&onDone))))
+			wantCalls(t, calls, 2)
+			if len(onRetry) != 1 || len(onDone) != 1 {
+				t.Errorf("calls of the other hooks = %d and %d, want 1 and 1", len(onRetry), len(onDone))
+			}
+			got := out.String()
+			for _, want := range []string{"level=ERROR", `msg="retry: hook panicked"`, "panic=broke", "stack=", "event_test.go"} {
+				if strings.Count(got, want) < 1 || strings.Count(got, "\n") != 1 {
+					t.Errorf("log = %q, want one record with %s", got, want)
 				}
 			}
-		}
+			if got := otherOut.String(); got != "" {
+				t.Errorf("the logger of the call got %q, want nothing", got)
+			}
+		})
 	}
 }
 
-// withDefaultLogger makes slog.Default() write to the buffer for the time of a test.
-func withDefaultLogger(t *testing.T) *bytes.Buffer {
-	logger, out := textLogger(slog.LevelInfo)
-	old := slog.Default()
-	slog.SetDefault(logger)
-	t.Cleanup(func() { slog.SetDefault(old) })
-	return out
-}
-
-func TestHookPanicsWithoutLogger(t *testing.T) {
-	out := withDefaultLogger(t)
-	fn, _ := script(errBoom)
-	err := retry.Do(t.Context(), fn, retry.WithClock(noSleep{}),
-		retry.WithOnRetry(func(context.Context, retry.Event) { panic("hook broke") }))
-	if err != nil {
-		t.Error(err)
-	}
-	if got := out.String(); strings.Count(got, "hook broke") != 1 || !strings.Contains(got, "level=ERROR") {
-		t.Errorf("slog.Default() has %q, want the panic once, at Error", got)
-	}
-}
-
-// A logger that panics is a hook like any other, even when it is told of a panic.
-func TestLoggerPanics(t *testing.T) {
-	out := withDefaultLogger(t)
-	broken := slog.New(ctxHandler{slog.DiscardHandler, func(context.Context, slog.Record) { panic("logger broke") }})
-	fn, calls := script(errBoom)
-	err := retry.Do(t.Context(), fn, retry.WithClock(noSleep{}), retry.WithLogger(broken, slog.LevelInfo))
-	if err != nil {
-		t.Error(err)
-	}
-	wantCalls(t, calls, 2)
-	if got := out.String(); strings.Count(got, "logger broke") != 1 {
-		t.Errorf("slog.Default() has %q, want the panic once", got)
-	}
-
-	// With one logger that works, the default stays out of it.
-	out.Reset()
-	logger, logged := textLogger(slog.LevelInfo)
-	fn, _ = script(errBoom)
-	err = retry.Do(t.Context(), fn, retry.WithClock(noSleep{}),
-		retry.WithLogger(broken, slog.LevelInfo), retry.WithLogger(logger, slog.LevelInfo))
-	if err != nil {
-		t.Error(err)
-	}
-	if got := logged.String(); strings.Count(got, "logger broke") != 1 || strings.Count(got, "retrying") != 1 {
-		t.Errorf("the working logger has %q, want the panic and the retry", got)
-	}
-	if got := out.String(); got != "" {
-		t.Errorf("slog.Default() has %q", got)
-	}
-}
-
-// Goexit in a hook ends the goroutine, and the other hooks with it.
+// Goexit in a hook ends the goroutine, and with it the other hooks.
 func TestHookExits(t *testing.T) {
-	for name, opt := range map[string]func(func(context.Context, retry.Event)) retry.Option{
-		"OnRetry": retry.WithOnRetry, "OnDone": retry.WithOnDone,
+	exit := func(context.Context, retry.Event) { runtime.Goexit() }
+	var events []retry.Event
+	for _, test := range []struct {
+		name  string
+		opts  retry.Option
+		calls int
+	}{
+		{"OnRetry", retry.Policy(retry.WithOnRetry(exit), retry.WithOnRetry(record(&events))), 1},
+		{"OnDone", retry.Policy(retry.WithOnDone(exit), retry.WithOnDone(record(&events))), 2},
 	} {
-		fn, calls := script(errBoom)
-		returned, others := false, 0
-		finished := make(chan struct{})
-		go func() {
-			defer close(finished)
-			_ = retry.Do(t.Context(), fn, retry.WithClock(noSleep{}),
-				opt(func(context.Context, retry.Event) { runtime.Goexit() }),
-				opt(func(context.Context, retry.Event) { others++ }))
-			returned = true
-		}()
-		<-finished
-		if returned || others != 0 {
-			t.Errorf("%s: Do returned %v, %d other hooks ran", name, returned, others)
-		}
-		if want := map[string]int{"OnRetry": 1, "OnDone": 2}[name]; *calls != want {
-			t.Errorf("%s: got %d calls of fn, want %d", name, *calls, want)
-		}
+		t.Run(test.name, func(t *testing.T) {
+			fn, calls := script(errBoom)
+			if returned, _ := run(func() { _ = retry.Do(t.Context(), fn, noWait, test.opts) }); returned || len(events) > 0 {
+				t.Errorf("Do returned: %v, and the other hook got %v, want false and nothing", returned, events)
+			}
+			wantCalls(t, calls, test.calls)
+		})
 	}
 }
 
-// OnRetry is not called for an attempt after which there is none.
-func TestNoOnRetryWithoutItsSleep(t *testing.T) {
-	budget := new(retry.Budget)
-	for name, opts := range map[string][]retry.Option{
-		"exhausted":     {retry.WithMaxAttempts(1)},
-		"not retryable": {retry.WithRetryIf(retry.Is(errOther))},
-		"max elapsed":   {retry.WithMaxElapsed(time.Second), fixed(time.Second)},
-		"budget":        {retry.WithBudget(budget)},
-	} {
-		fn, _ := always(errBoom)
-		err := retry.Do(t.Context(), fn, append(opts, retry.WithClock(noSleep{}),
-			retry.WithOnRetry(func(context.Context, retry.Event) { t.Errorf("%s: OnRetry was called", name) }))...)
-		if e, ok := errors.AsType[*retry.Error](err); !ok || e.Attempts != 1 {
-			t.Errorf("%s: got %v", name, err)
-		}
-	}
-}
-
-// The hooks run on the goroutine that called Do.
-func TestHooksRunOnTheCallersGoroutine(t *testing.T) {
+// Do calls fn and the hooks on the goroutine that called it.
+func TestEverythingRunsOnTheCallersGoroutine(t *testing.T) {
 	id := func() string {
 		buf := make([]byte, 64)
 		return strings.Fields(string(buf[:runtime.Stack(buf, false)]))[1]
 	}
-	caller := id()
-	check := func(where string) {
-		if got := id(); got != caller {
-			t.Errorf("%s runs on goroutine %s, the caller on %s", where, got, caller)
-		}
-	}
-	calls := 0
-	err := retry.Do(t.Context(), func(context.Context) error {
-		check("fn")
-		calls++
-		if calls == 1 {
-			return errBoom
-		}
-		return nil
-	}, retry.WithClock(noSleep{}), retry.WithAttemptTimeout(time.Hour),
-		retry.WithOnRetry(func(context.Context, retry.Event) { check("OnRetry") }),
-		retry.WithOnDone(func(context.Context, retry.Event) { check("OnDone") }))
-	if err != nil {
-		t.Error(err)
+	for _, where := range []place{inFn, inMap, inPredicate, inBackoff, inJitter, inOnRetry, beforeSleep, inOnDone} {
+		t.Run(string(where), func(t *testing.T) {
+			caller, called := id(), false
+			fn, opts := actAt(1, where, func() {
+				called = true
+				if got := id(); got != caller {
+					t.Errorf("goroutine = %s, want %s", got, caller)
+				}
+			})
+			_ = retry.Do(t.Context(), fn, opts, retry.WithAttemptTimeout(time.Hour))
+			if !called {
+				t.Error("Do did not come here")
+			}
+		})
 	}
 }
 
-// What a hook does to its Event is nothing to the others, nor to the wait.
+// What a hook does to its Event changes neither that of others nor the wait.
 func TestEventsAreCopies(t *testing.T) {
-	clock := newFakeClock()
+	clock := new(retrytest.Clock)
 	fn, _ := script(errBoom)
-	var got retry.Event
-	err := retry.Do(t.Context(), fn, fixed(time.Second), retry.WithClock(clock),
+	var events []retry.Event
+	succeeded(t, retry.Do(t.Context(), fn, fixed(time.Second), retry.WithClock(clock),
 		retry.WithOnRetry(func(_ context.Context, ev retry.Event) { ev.Wait = time.Hour }),
-		retry.WithOnRetry(func(_ context.Context, ev retry.Event) { got = ev }))
-	if err != nil || got.Wait != time.Second {
-		t.Errorf("got %v and Wait %v, want 1s", err, got.Wait)
+		retry.WithOnRetry(record(&events))))
+	if events[0].Wait != time.Second {
+		t.Errorf("Event.Wait = %v, want 1s", events[0].Wait)
 	}
-	wantWaits(t, clock.waits, time.Second)
+	wantWaits(t, clock.Waits(), time.Second)
 }

@@ -3,13 +3,17 @@ package retry_test
 import (
 	"context"
 	"errors"
-	"log/slog"
+	"fmt"
+	"math/rand/v2"
+	"os"
 	"slices"
-	"sync"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"example.com/retry"
+	"example.com/retry/retrytest"
 )
 
 var (
@@ -17,50 +21,6 @@ var (
 	errOther = errors.New("other")
 	errCause = errors.New("the cause")
 )
-
-// epoch is when fake clocks start: nowhere near the system's time, so that a
-// glance at the wrong clock shows.
-var epoch = time.Date(2001, 2, 3, 4, 5, 6, 0, time.UTC)
-
-// A fakeClock passes time in no time and records the waits.
-type fakeClock struct {
-	mu     sync.Mutex
-	now    time.Time
-	waits  []time.Duration
-	reads  int
-	before func(ctx context.Context, d time.Duration) error // called in Sleep, if set
-}
-
-func newFakeClock() *fakeClock { return &fakeClock{now: epoch} }
-
-func (c *fakeClock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.reads++
-	return c.now
-}
-
-func (c *fakeClock) Advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-}
-
-func (c *fakeClock) Sleep(ctx context.Context, d time.Duration) error {
-	if c.before != nil {
-		if err := c.before(ctx, d); err != nil {
-			return err
-		}
-	}
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-	c.waits = append(c.waits, d)
-	return nil
-}
 
 // script returns an fn that returns errs in turn, then nil, and its count of calls.
 func script(errs ...error) (fn func(context.Context) error, calls *int) {
@@ -80,48 +40,174 @@ func always(err error) (fn func(context.Context) error, calls *int) {
 	return func(context.Context) error { *calls++; return err }, calls
 }
 
-// fixed is a schedule without randomness: the ceiling is d, and so is the wait.
+// fixed makes every wait d, if no error asks for a delay.
 func fixed(d time.Duration) retry.Option {
 	return retry.Policy(retry.WithBackoff(retry.Constant(d)), retry.WithJitter(retry.NoJitter))
 }
 
-// gaveUp returns the *Error that Do returned, and checks what it says.
+// noWait makes every wait 0, if no error asks for a delay.
+var noWait = retry.WithBackoff(retry.Constant(0))
+
+// A sourceFunc is a scripted Source.
+type sourceFunc func() uint64
+
+func (f sourceFunc) Uint64() uint64 { return f() }
+
+func seeded() rand.Source { return rand.NewPCG(1, 2) }
+
+// A hookClock is a fake clock whose Sleep calls before and after.
+type hookClock struct {
+	retrytest.Clock
+	before func() error // an error is the result of Sleep
+	after  func()
+}
+
+func (c *hookClock) Sleep(ctx context.Context, d time.Duration) error {
+	if c.before != nil {
+		if err := c.before(); err != nil {
+			return err
+		}
+	}
+	err := c.Clock.Sleep(ctx, d)
+	if c.after != nil {
+		c.after()
+	}
+	return err
+}
+
+// A deadlineCtx has a deadline and is never done.
+type deadlineCtx struct {
+	context.Context
+	deadline time.Time
+}
+
+func (c deadlineCtx) Deadline() (time.Time, bool) { return c.deadline, true }
+
+// A place is code of the caller that Do runs.
+type place string
+
+const (
+	inFn        place = "fn"
+	inMap       place = "error map"
+	inPredicate place = "predicate"
+	inBackoff   place = "Backoff"
+	inJitter    place = "Jitter"
+	inSource    place = "Source"
+	inOnRetry   place = "OnRetry"
+	beforeSleep place = "before Sleep"
+	afterSleep  place = "after Sleep"
+	inOnDone    place = "OnDone"
+)
+
+// actAt returns a call that fails and waits 1s after each attempt, and that calls act
+// when it reaches a place for the nth time.
+func actAt(n int, where place, act func()) (fn func(context.Context) error, opts retry.Option) {
+	at := func(p place) {
+		if p == where {
+			if n--; n == 0 {
+				act()
+			}
+		}
+	}
+	return func(context.Context) error { at(inFn); return errBoom }, retry.Policy(
+		retry.WithMapError(func(_ context.Context, err error) error { at(inMap); return err }),
+		retry.WithRetryIf(func(error) bool { at(inPredicate); return true }),
+		retry.WithBackoff(retry.BackoffFunc(func(int) time.Duration { at(inBackoff); return time.Second })),
+		retry.WithJitter(func(ceiling time.Duration, r *rand.Rand) time.Duration { at(inJitter); r.Uint64(); return ceiling }),
+		retry.WithSource(sourceFunc(func() uint64 { at(inSource); return 0 })),
+		retry.WithOnRetry(func(context.Context, retry.Event) { at(inOnRetry) }),
+		retry.WithOnDone(func(context.Context, retry.Event) { at(inOnDone) }),
+		retry.WithClock(&hookClock{
+			before: func() error { at(beforeSleep); return nil },
+			after:  func() { at(afterSleep) },
+		}))
+}
+
+// run calls f on a goroutine of its own. It reports whether f returned, and the value
+// of a panic in it.
+func run(f func()) (returned bool, panicked any) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		defer func() { panicked = recover() }()
+		f()
+		returned = true
+	}()
+	<-done
+	return returned, panicked
+}
+
+// The trees in which an error that fn returns may stand.
+var trees = []struct {
+	name string
+	with func(error) error
+}{
+	{"itself", func(err error) error { return err }},
+	{"wrapped", func(err error) error { return fmt.Errorf("outer: %w", err) }},
+	{"wrapped with another", func(err error) error { return fmt.Errorf("%w and %w", errOther, err) }},
+	{"joined", func(err error) error { return errors.Join(err, errOther) }},
+	{"marked", func(err error) error { return retry.After(err, 0) }},
+	{"several layers down", func(err error) error {
+		return fmt.Errorf("a: %w", errors.Join(errOther, fmt.Errorf("b: %w", fmt.Errorf("c: %w", err))))
+	}},
+}
+
+// bubble runs f in a synctest bubble.
+func bubble(t *testing.T, f func(t *testing.T)) {
+	t.Helper()
+	if strings.Contains(os.Getenv("GODEBUG"), "asynctimerchan=1") {
+		t.Skip("testing/synctest does not support asynctimerchan=1")
+	}
+	synctest.Test(t, f)
+}
+
+// gaveUp returns the *Error that Do returned, and checks its Reason and Attempts.
 func gaveUp(t *testing.T, err, reason error, attempts int) *retry.Error {
 	t.Helper()
 	e, ok := err.(*retry.Error)
 	if !ok {
-		t.Fatalf("got error %#v, want an *Error", err)
+		t.Fatalf("Do() = %v, want an *Error whose Reason matches %v", err, reason)
 	}
 	if !errors.Is(e.Reason, reason) {
-		t.Errorf("got Reason %v, want %v", e.Reason, reason)
+		t.Errorf("Do() = %v, want an error whose Reason matches %v", e, reason)
 	}
 	if e.Attempts != attempts {
-		t.Errorf("got %d attempts in the Error, want %d", e.Attempts, attempts)
+		t.Errorf("Do() = %v, want %d attempts", e, attempts)
 	}
 	return e
+}
+
+func succeeded(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Errorf("Do() = %v, want nil", err)
+	}
+}
+
+func wantText(t *testing.T, err error, want string) {
+	t.Helper()
+	if got := err.Error(); got != want {
+		t.Errorf("Error() = %q, want %q", got, want)
+	}
 }
 
 func wantWaits(t *testing.T, got []time.Duration, want ...time.Duration) {
 	t.Helper()
 	if !slices.Equal(got, want) {
-		t.Errorf("got waits %v, want %v", got, want)
+		t.Errorf("waits = %v, want %v", got, want)
 	}
 }
 
 func wantCalls(t *testing.T, calls *int, want int) {
 	t.Helper()
 	if *calls != want {
-		t.Errorf("got %d calls of fn, want %d", *calls, want)
+		t.Errorf("calls of fn = %d, want %d", *calls, want)
 	}
 }
 
-// A noSleep clock stands still.
-type noSleep struct{}
-
-func (noSleep) Now() time.Time                                   { return epoch }
-func (noSleep) Sleep(ctx context.Context, d time.Duration) error { return ctx.Err() }
-
-// quiet is a logger for tests that provoke records nobody wants to see.
-func quiet() retry.Option {
-	return retry.WithLogger(slog.New(slog.DiscardHandler), slog.LevelInfo)
+func wantTokens(t *testing.T, b *retry.Budget, want float64) {
+	t.Helper()
+	if got := b.Tokens(); got != want {
+		t.Errorf("Tokens() = %v, want %v", got, want)
+	}
 }

@@ -1,24 +1,23 @@
 package retry_test
 
 import (
-	"errors"
+	"fmt"
 	"math"
 	"math/rand/v2"
-	"sync"
 	"testing"
 	"time"
 
 	"example.com/retry"
+	"example.com/retry/retrytest"
 )
 
-func seeded() *rand.Rand { return rand.New(rand.NewPCG(1, 2)) }
-
-func TestJitterRangesReachBothEnds(t *testing.T) {
+// FullJitter and EqualJitter are uniform over whole nanoseconds, both ends included.
+func TestJitterRanges(t *testing.T) {
 	for _, test := range []struct {
-		name     string
-		jitter   retry.Jitter
-		ceiling  time.Duration
-		low, top time.Duration
+		name       string
+		jitter     retry.Jitter
+		ceiling    time.Duration
+		least, top time.Duration
 	}{
 		{"full", retry.FullJitter, 4, 0, 4},
 		{"full", retry.FullJitter, 1, 0, 1},
@@ -26,7 +25,7 @@ func TestJitterRangesReachBothEnds(t *testing.T) {
 		{"full", retry.FullJitter, -1, 0, 0},
 		{"full", retry.FullJitter, math.MinInt64, 0, 0},
 		{"equal", retry.EqualJitter, 8, 4, 8},
-		{"equal, odd", retry.EqualJitter, 9, 4, 9},
+		{"equal", retry.EqualJitter, 9, 4, 9},
 		{"equal", retry.EqualJitter, 1, 0, 1},
 		{"equal", retry.EqualJitter, 0, 0, 0},
 		{"equal", retry.EqualJitter, -8, 0, 0},
@@ -34,183 +33,102 @@ func TestJitterRangesReachBothEnds(t *testing.T) {
 		{"none", retry.NoJitter, 5, 5, 5},
 		{"none", retry.NoJitter, 0, 0, 0},
 		{"none", retry.NoJitter, -5, 0, 0},
-		{"none", retry.NoJitter, math.MaxInt64, math.MaxInt64, math.MaxInt64},
+		{"none", retry.NoJitter, math.MaxInt64 - 1, math.MaxInt64 - 1, math.MaxInt64 - 1},
 	} {
-		r := seeded()
-		seen := map[time.Duration]int{}
-		const draws = 6000
-		for range draws {
-			seen[test.jitter(test.ceiling, r)]++
-		}
-		values := int(test.top - test.low + 1)
-		if len(seen) != values {
-			t.Errorf("%s jitter of %d: got values %v, want all from %d to %d", test.name, test.ceiling, seen, test.low, test.top)
-		}
-		// Each value is binomial: 6 sigma around its share.
-		share := float64(draws) / float64(values)
-		tolerance := 6 * math.Sqrt(share*(1-1/float64(values)))
-		for d := test.low; d <= test.top; d++ {
-			if math.Abs(float64(seen[d])-share) > tolerance {
-				t.Errorf("%s jitter of %d: got %d %d times in %d draws, want %.0f ± %.0f",
-					test.name, test.ceiling, d, seen[d], draws, share, tolerance)
+		t.Run(fmt.Sprintf("%s/%d", test.name, test.ceiling), func(t *testing.T) {
+			const draws = 6000
+			r := rand.New(seeded())
+			seen := map[time.Duration]int{}
+			for range draws {
+				seen[test.jitter(test.ceiling, r)]++
 			}
-			if d == math.MaxInt64 {
-				break
+			values := float64(test.top - test.least + 1)
+			if len(seen) != int(values) {
+				t.Fatalf("values = %v, want those from %d to %d", seen, test.least, test.top)
 			}
-		}
-	}
-}
-
-// A Source that answers with all ones or zeros leads to the ends of the range.
-func TestJitterAtTheLargestCeiling(t *testing.T) {
-	ones, zeros := rand.New(constSource(math.MaxUint64)), rand.New(constSource(0))
-	for _, test := range []struct {
-		name   string
-		jitter retry.Jitter
-		r      *rand.Rand
-		want   time.Duration
-	}{
-		{"full, ones", retry.FullJitter, ones, math.MaxInt64},
-		{"full, zeros", retry.FullJitter, zeros, 0},
-		{"equal, ones", retry.EqualJitter, ones, math.MaxInt64},
-		{"equal, zeros", retry.EqualJitter, zeros, math.MaxInt64 / 2},
-	} {
-		if got := test.jitter(math.MaxInt64, test.r); got != test.want {
-			t.Errorf("%s: got %d, want %d", test.name, got, test.want)
-		}
-	}
-}
-
-// Without rejection some values would be a little more likely than others. Of three,
-// the draw is the high word of 3x, rejected where the low word is below 2^64 mod 3.
-func TestJitterRejectsExactly(t *testing.T) {
-	const third = 0xAAAAAAAAAAAAAAAB // 3x is 2<<64 + 1
-	for _, test := range []struct {
-		draws []uint64
-		want  time.Duration
-	}{
-		{[]uint64{third, 5}, 2},    // a low word of 1 is just not rejected
-		{[]uint64{0, third, 5}, 2}, // one of 0 is
-		{[]uint64{5, third}, 0},
-	} {
-		src := listSource(test.draws)
-		if got := retry.FullJitter(2, rand.New(&src)); got != test.want {
-			t.Errorf("draws %x: got %d, want %d", test.draws, got, test.want)
-		}
-	}
-}
-
-// A ceiling of 0 leaves the Source, and so the waits that follow, alone.
-func TestJitterOfZeroDrawsNothing(t *testing.T) {
-	r := rand.New(panicSource{})
-	for name, jitter := range map[string]retry.Jitter{"full": retry.FullJitter, "equal": retry.EqualJitter, "none": retry.NoJitter} {
-		if got := jitter(0, r); got != 0 {
-			t.Errorf("%s jitter of 0 is %d", name, got)
-		}
-	}
-}
-
-type listSource []uint64
-
-func (s *listSource) Uint64() uint64 {
-	x := (*s)[0]
-	*s = (*s)[1:]
-	return x
-}
-
-type constSource uint64
-
-func (s constSource) Uint64() uint64 { return uint64(s) }
-
-func TestJitterWithNilRand(t *testing.T) {
-	for range 100 {
-		if got := retry.FullJitter(10, nil); got < 0 || got > 10 {
-			t.Errorf("FullJitter(10, nil) = %d, want from 0 to 10", got)
-		}
-		if got := retry.EqualJitter(10, nil); got < 5 || got > 10 {
-			t.Errorf("EqualJitter(10, nil) = %d, want from 5 to 10", got)
-		}
-	}
-}
-
-// waitsWith returns the waits of one exhausted call.
-func waitsWith(t *testing.T, opts ...retry.Option) []time.Duration {
-	t.Helper()
-	clock := newFakeClock()
-	fn, _ := always(errBoom)
-	err := retry.Do(t.Context(), fn, append(opts, retry.WithClock(clock), retry.WithMaxAttempts(20))...)
-	gaveUp(t, err, retry.ErrExhausted, 20)
-	return clock.waits
-}
-
-func TestSameSeedSameWaits(t *testing.T) {
-	first := waitsWith(t, retry.WithSource(rand.NewPCG(1, 2)))
-	wantWaits(t, waitsWith(t, retry.WithSource(rand.NewPCG(1, 2))), first...)
-	// They are full jitter of the default ceilings, drawn from that seed.
-	r := seeded()
-	for i, wait := range first {
-		if want := retry.FullJitter(retry.Exponential{}.Delay(i+1), r); wait != want {
-			t.Errorf("got wait %d of %v, want %v", i+1, wait, want)
-		}
-	}
-	other := waitsWith(t, retry.WithSource(rand.NewPCG(3, 4)))
-	if other[0] == first[0] && other[1] == first[1] {
-		t.Errorf("another seed repeats the waits %v", first[:2])
-	}
-}
-
-func TestDefaultSourceVaries(t *testing.T) {
-	a, b := waitsWith(t), waitsWith(t)
-	if a[0] == b[0] && a[1] == b[1] {
-		t.Errorf("two calls without a Source both wait %v", a[:2])
-	}
-	for i, wait := range a {
-		if top := (retry.Exponential{}).Delay(i + 1); wait < 0 || wait > top {
-			t.Errorf("got wait %d of %v, want from 0 to %v", i+1, wait, top)
-		}
-	}
-}
-
-// One Policy and one Source, the Source even in options made separately: the race
-// detector sees whether its draws are serialised.
-func TestPolicyAndSourceShared(t *testing.T) {
-	src := rand.NewPCG(1, 2)
-	policy := retry.Policy(retry.WithSource(src), retry.WithClock(noSleep{}), retry.WithMaxAttempts(4))
-	var wg sync.WaitGroup
-	for i := range 100 {
-		wg.Go(func() {
-			opts := []retry.Option{policy}
-			if i%2 == 0 {
-				opts = append(opts, retry.WithSource(src))
+			share := draws / values
+			for d := test.least; d <= test.top; d++ {
+				if sigma := math.Sqrt(share * (1 - 1/values)); math.Abs(float64(seen[d])-share) > 5*sigma {
+					t.Errorf("%d was drawn %d times, want %.0f ± %.0f", d, seen[d], share, 5*sigma)
+				}
 			}
-			fn, calls := always(errBoom)
-			err := retry.Do(t.Context(), fn, opts...)
-			if !errors.Is(err, retry.ErrExhausted) {
-				t.Errorf("got %v, want ErrExhausted", err)
-			}
-			wantCalls(t, calls, 4)
 		})
 	}
-	wg.Wait()
 }
 
-// A Source that panics leaves no lock behind.
-func TestSourcePanics(t *testing.T) {
-	fn, _ := always(errBoom)
-	func() {
-		defer func() {
-			if p := recover(); p != "no entropy" {
-				t.Errorf("recovered %v, want the Source's own panic", p)
+// The draw is the high word of ceiling+1 times a random number. It is rejected if the
+// low word is less than 2^64 mod ceiling+1, because some values would otherwise be a
+// little more likely than others.
+func TestJitterDraws(t *testing.T) {
+	const ones, third = math.MaxUint64, 0xAAAAAAAAAAAAAAAB // 3 × third is 2<<64 + 1
+	for _, test := range []struct {
+		name    string
+		jitter  retry.Jitter
+		ceiling time.Duration
+		draws   []uint64
+		want    time.Duration
+	}{
+		{"full, the largest", retry.FullJitter, math.MaxInt64, []uint64{ones}, math.MaxInt64},
+		{"full, the least", retry.FullJitter, math.MaxInt64, []uint64{0}, 0},
+		{"equal, the largest", retry.EqualJitter, math.MaxInt64, []uint64{ones}, math.MaxInt64},
+		{"equal, the least", retry.EqualJitter, math.MaxInt64, []uint64{3}, math.MaxInt64 / 2},
+		{"not rejected", retry.FullJitter, 2, []uint64{5}, 0},
+		{"just not rejected", retry.FullJitter, 2, []uint64{third}, 2},
+		{"just rejected", retry.FullJitter, 2, []uint64{0, third}, 2},
+		{"a Source that is always rejected", retry.FullJitter, 2, make([]uint64, 64), 0},
+		{"full, nothing to draw", retry.FullJitter, 0, nil, 0},
+		{"equal, nothing to draw", retry.EqualJitter, 0, nil, 0},
+		{"none", retry.NoJitter, 5, nil, 5},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			draws := test.draws
+			got := test.jitter(test.ceiling, rand.New(sourceFunc(func() uint64 {
+				x := draws[0]
+				draws = draws[1:]
+				return x
+			})))
+			if got != test.want || len(draws) > 0 {
+				t.Errorf("jitter of %d = %d with %d draws left, want %d with none", test.ceiling, got, len(draws), test.want)
 			}
-		}()
-		_ = retry.Do(t.Context(), fn, retry.WithSource(panicSource{}), retry.WithClock(noSleep{}))
-	}()
-	err := retry.Do(t.Context(), fn, retry.WithSource(seededSource()), retry.WithClock(noSleep{}))
-	gaveUp(t, err, retry.ErrExhausted, 5)
+		})
+	}
 }
 
-type panicSource struct{}
+// With a nil *rand.Rand, a Jitter draws from the runtime's generator.
+func TestJitterWithoutRand(t *testing.T) {
+	seen := map[time.Duration]bool{}
+	for range 100 {
+		full, equal := retry.FullJitter(math.MaxInt64, nil), retry.EqualJitter(math.MaxInt64, nil)
+		if full < 0 || equal < math.MaxInt64/2 {
+			t.Errorf("FullJitter(), EqualJitter() = %d, %d, want at least 0, %d", full, equal, math.MaxInt64/2)
+		}
+		seen[full], seen[equal] = true, true
+	}
+	if len(seen) != 200 {
+		t.Errorf("%d different waits in 200 draws, want 200", len(seen))
+	}
+}
 
-func (panicSource) Uint64() uint64 { panic("no entropy") }
-
-func seededSource() rand.Source { return rand.NewPCG(1, 2) }
+// The same seed gives the same waits, which are jitter of the ceilings. Another seed
+// and the runtime's generator give others.
+func TestSource(t *testing.T) {
+	waits := func(opt retry.Option) []time.Duration {
+		clock := new(retrytest.Clock)
+		fn, _ := always(errBoom)
+		gaveUp(t, retry.Do(t.Context(), fn, opt, retry.WithClock(clock), retry.WithMaxAttempts(20)), retry.ErrExhausted, 20)
+		return clock.Waits()
+	}
+	first := waits(retry.WithSource(seeded()))
+	wantWaits(t, waits(retry.WithSource(seeded())), first...)
+	r := rand.New(seeded())
+	for i, wait := range first {
+		if want := retry.FullJitter(retry.Exponential{}.Delay(i+1), r); wait != want {
+			t.Errorf("wait %d = %v, want %v", i+1, wait, want)
+		}
+	}
+	for name, opt := range map[string]retry.Option{"another seed": retry.WithSource(rand.NewPCG(3, 4)), "runtime": nil} {
+		if other := waits(opt); other[0] == first[0] && other[1] == first[1] {
+			t.Errorf("%s repeats the waits %v", name, first[:2])
+		}
+	}
+}

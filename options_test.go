@@ -2,250 +2,330 @@ package retry_test
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"log/slog"
 	"math"
 	"math/rand/v2"
 	"slices"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 
 	"example.com/retry"
+	"example.com/retry/retrytest"
 )
 
-// A nil ptrImpl is a Backoff, a Source and a Clock whose methods panic.
-type ptrImpl struct{ n int }
-
-func (p *ptrImpl) Delay(int) time.Duration                    { return time.Duration(p.n) }
-func (p *ptrImpl) Uint64() uint64                             { return uint64(p.n) }
-func (p *ptrImpl) Now() time.Time                             { return time.Unix(int64(p.n), 0) }
-func (p *ptrImpl) Sleep(context.Context, time.Duration) error { p.n++; return nil }
-
-type funcBackoff func(int) time.Duration
-
-func (f funcBackoff) Delay(n int) time.Duration { return f(n) }
-
+// Step 1: the Reason names an invalid option and its value, and Do calls neither fn nor
+// a hook. No option panics.
 func TestInvalidOptions(t *testing.T) {
-	var none *ptrImpl
+	const (
+		positive    = ": must be positive"
+		notNil      = ": must not be nil"
+		notNegative = ": must not be negative"
+		factor      = ": must be a finite number of at least 1"
+		budget      = ": must have a capacity of at least 1 and a ratio from 0 to the capacity"
+	)
 	ok := func(error) bool { return true }
+	exponential := func(e retry.Exponential) retry.Option { return retry.WithBackoff(e) }
 	for _, test := range []struct {
 		opt  retry.Option
-		want string // what the Reason names
+		want string
 	}{
-		{retry.WithMaxAttempts(0), "WithMaxAttempts(0)"},
-		{retry.WithMaxAttempts(-1), "WithMaxAttempts(-1)"},
-		{retry.WithMaxAttempts(math.MinInt), "WithMaxAttempts(" + strconv.Itoa(math.MinInt) + ")"},
-		{retry.WithMaxElapsed(0), "WithMaxElapsed(0s)"},
-		{retry.WithMaxElapsed(-time.Second), "WithMaxElapsed(-1s)"},
-		{retry.WithAttemptTimeout(0), "WithAttemptTimeout(0s)"},
-		{retry.WithAttemptTimeout(-1), "WithAttemptTimeout(-1ns)"},
-		{retry.WithBackoff(nil), "WithBackoff(nil)"},
-		{retry.WithBackoff(none), "WithBackoff(nil)"},
-		{retry.WithBackoff(retry.BackoffFunc(nil)), "WithBackoff(nil)"},
-		{retry.WithBackoff(funcBackoff(nil)), "WithBackoff(nil)"},
-		{retry.WithBackoff((*retry.Exponential)(nil)), "WithBackoff(nil)"},
-		{retry.WithBackoff(retry.Exponential{Base: -1}), "WithBackoff(Exponential{Base: -1ns})"},
-		{retry.WithBackoff(&retry.Exponential{Base: -1}), "WithBackoff(Exponential{Base: -1ns})"},
-		{retry.WithBackoff(retry.Exponential{Max: -time.Hour}), "WithBackoff(Exponential{Max: -1h0m0s})"},
-		{retry.WithBackoff(retry.Exponential{Factor: math.Nextafter(1, 0)}), "WithBackoff(Exponential{Factor: 0.9999999999999999})"},
-		{retry.WithBackoff(retry.Exponential{Factor: -2}), "WithBackoff(Exponential{Factor: -2})"},
-		{retry.WithBackoff(retry.Exponential{Factor: math.NaN()}), "WithBackoff(Exponential{Factor: NaN})"},
-		{retry.WithBackoff(retry.Exponential{Factor: math.Inf(1)}), "WithBackoff(Exponential{Factor: +Inf})"},
-		{retry.WithBackoff(retry.Exponential{Factor: math.Inf(-1)}), "WithBackoff(Exponential{Factor: -Inf})"},
-		{retry.WithJitter(nil), "WithJitter(nil)"},
-		{retry.WithSource(nil), "WithSource(nil)"},
-		{retry.WithSource(none), "WithSource(nil)"},
-		{retry.WithSource((*rand.PCG)(nil)), "WithSource(nil)"},
-		{retry.WithClock(nil), "WithClock(nil)"},
-		{retry.WithClock(none), "WithClock(nil)"},
-		{retry.WithRetryIf(), "WithRetryIf()"},
-		{retry.WithRetryIf(nil), "WithRetryIf(nil)"},
-		{retry.WithRetryIf(nil, ok), "WithRetryIf(nil)"},
-		{retry.WithRetryIf(ok, nil), "WithRetryIf(nil)"},
-		{retry.WithOnRetry(nil), "WithOnRetry(nil)"},
-		{retry.WithOnDone(nil), "WithOnDone(nil)"},
-		{retry.WithLogger(nil, slog.LevelInfo), "WithLogger(nil)"},
-		{retry.WithBudget(nil), "WithBudget(nil)"},
-		{retry.WithBudget(retry.NewBudget(0, 0)), "WithBudget(NewBudget(0, 0))"},
-		{retry.WithBudget(retry.NewBudget(-1, 0)), "WithBudget(NewBudget(-1, 0))"},
-		{retry.WithBudget(retry.NewBudget(1, -0.1)), "WithBudget(NewBudget(1, -0.1))"},
-		{retry.WithBudget(retry.NewBudget(1, math.Nextafter(1, 2))), "WithBudget(NewBudget(1, 1.0000000000000002))"},
-		{retry.WithBudget(retry.NewBudget(1, math.NaN())), "WithBudget(NewBudget(1, NaN))"},
-		{retry.WithBudget(retry.NewBudget(1, math.Inf(1))), "WithBudget(NewBudget(1, +Inf))"},
+		{retry.WithMaxAttempts(0), "WithMaxAttempts(0): must be at least 1"},
+		{retry.WithMaxAttempts(math.MinInt), "WithMaxAttempts(" + strconv.Itoa(math.MinInt) + "): must be at least 1"},
+		{retry.WithMaxElapsed(0), "WithMaxElapsed(0s)" + positive},
+		{retry.WithMaxElapsed(-time.Second), "WithMaxElapsed(-1s)" + positive},
+		{retry.WithMaxRetryAfter(0), "WithMaxRetryAfter(0s)" + positive},
+		{retry.WithMaxRetryAfter(-1), "WithMaxRetryAfter(-1ns)" + positive},
+		{retry.WithAttemptTimeout(0), "WithAttemptTimeout(0s)" + positive},
+		{retry.WithAttemptTimeout(-1), "WithAttemptTimeout(-1ns)" + positive},
+		{retry.WithBackoff(nil), "WithBackoff(nil)" + notNil},
+		{retry.WithBackoff(retry.BackoffFunc(nil)), "WithBackoff(BackoffFunc(nil))" + notNil},
+		{retry.WithBackoff((*retry.Exponential)(nil)), "WithBackoff(nil)" + notNil},
+		{exponential(retry.Exponential{Base: -1}), "WithBackoff(Exponential{Base: -1ns})" + notNegative},
+		{retry.WithBackoff(&retry.Exponential{Base: -1}), "WithBackoff(Exponential{Base: -1ns})" + notNegative},
+		{exponential(retry.Exponential{Max: -time.Hour}), "WithBackoff(Exponential{Max: -1h0m0s})" + notNegative},
+		{exponential(retry.Exponential{Factor: math.Nextafter(1, 0)}), "WithBackoff(Exponential{Factor: 0.9999999999999999})" + factor},
+		{exponential(retry.Exponential{Factor: -2}), "WithBackoff(Exponential{Factor: -2})" + factor},
+		{exponential(retry.Exponential{Factor: math.NaN()}), "WithBackoff(Exponential{Factor: NaN})" + factor},
+		{exponential(retry.Exponential{Factor: math.Inf(1)}), "WithBackoff(Exponential{Factor: +Inf})" + factor},
+		{exponential(retry.Exponential{Factor: math.Inf(-1)}), "WithBackoff(Exponential{Factor: -Inf})" + factor},
+		{retry.WithJitter(nil), "WithJitter(nil)" + notNil},
+		{retry.WithSource(nil), "WithSource(nil)" + notNil},
+		{retry.WithClock(nil), "WithClock(nil)" + notNil},
+		{retry.WithRetryIf(), "WithRetryIf(): must have a predicate"},
+		{retry.WithRetryIf(nil), "WithRetryIf(nil)" + notNil},
+		{retry.WithRetryIf(ok, nil), "WithRetryIf(nil)" + notNil},
+		{retry.WithMapError(nil), "WithMapError(nil)" + notNil},
+		{retry.WithOnRetry(nil), "WithOnRetry(nil)" + notNil},
+		{retry.WithOnDone(nil), "WithOnDone(nil)" + notNil},
+		{retry.WithLogger(nil, slog.LevelInfo), "WithLogger(nil)" + notNil},
+		{retry.WithBudget(nil), "WithBudget(nil)" + notNil},
+		{retry.WithBudget(retry.NewBudget(0, 0)), "WithBudget(NewBudget(0, 0))" + budget},
+		{retry.WithBudget(retry.NewBudget(1, -0.1)), "WithBudget(NewBudget(1, -0.1))" + budget},
+		{retry.WithBudget(retry.NewBudget(1, math.Nextafter(1, 2))), "WithBudget(NewBudget(1, 1.0000000000000002))" + budget},
+		{retry.WithBudget(retry.NewBudget(1, math.NaN())), "WithBudget(NewBudget(1, NaN))" + budget},
+		{retry.WithBudget(retry.NewBudget(1, math.Inf(1))), "WithBudget(NewBudget(1, +Inf))" + budget},
+		{struct{ retry.Option }{retry.WithMaxAttempts(1)}, "struct { retry.Option } was not created by package retry"},
 	} {
 		t.Run(test.want, func(t *testing.T) {
-			hook := retry.WithOnDone(func(context.Context, retry.Event) { t.Error("OnDone was called") })
+			hook := retry.WithOnDone(func(context.Context, retry.Event) { t.Error("Do called OnDone") })
 			fn, calls := script()
 			value := func(ctx context.Context) (int, error) { return 1, fn(ctx) }
-			check := func(err error) {
-				t.Helper()
-				e := gaveUp(t, err, retry.ErrInvalid, 0)
-				if e.Err != nil || !strings.HasPrefix(e.Reason.Error(), "invalid option "+test.want) {
-					t.Errorf("got Reason %q, want it to name %s", e.Reason, test.want)
+			valid := retry.WithMaxAttempts(3) // does not make up for an invalid option
+			ctx := t.Context()
+			_, wrapped := retry.Wrap(value, test.opt, hook, valid)(ctx)
+			for _, err := range []error{
+				retry.Do(ctx, fn, test.opt, hook, valid),
+				retry.Do(ctx, fn, hook, test.opt, retry.WithMaxElapsed(0)), // the first one is named
+				retry.Do(ctx, fn, retry.Policy(retry.Policy(hook, test.opt), valid)),
+				retry.Do(retry.Override(ctx, test.opt), fn, hook, retry.WithMaxAttempts(3)),
+				retry.Do(retry.Override(retry.Override(ctx, test.opt), valid), fn, hook),
+				wrapped,
+			} {
+				if e := gaveUp(t, err, retry.ErrInvalid, 0); e.Err != nil {
+					t.Errorf("Err = %v, want nil", e.Err)
 				}
-				if got := err.Error(); strings.Contains(got, "\n") || !strings.HasSuffix(got, " before the first attempt") {
-					t.Errorf("got text %q", got)
-				}
-			}
-			check(retry.Do(t.Context(), fn, test.opt, hook))
-			check(retry.Do(t.Context(), fn, hook, test.opt, retry.WithMaxAttempts(0))) // the first one is named
-			check(retry.Do(t.Context(), fn, retry.Policy(hook, test.opt)))
-			check(retry.Do(t.Context(), fn, retry.Policy(retry.Policy(test.opt)), hook))
-			check(retry.Do(retry.Override(t.Context(), test.opt), fn, hook))
-			got, err := retry.Wrap(value, test.opt, hook)(t.Context())
-			check(err)
-			if got != 0 {
-				t.Errorf("got value %d, want 0", got)
+				wantText(t, err, "retry: invalid option: "+test.want)
 			}
 			wantCalls(t, calls, 0)
 		})
 	}
 }
 
-// A later, valid option does not heal an invalid one.
-func TestInvalidOptionIsNotHealed(t *testing.T) {
-	fn, calls := script()
-	valid := retry.WithMaxAttempts(3)
-	gaveUp(t, retry.Do(t.Context(), fn, retry.WithMaxAttempts(0), valid), retry.ErrInvalid, 0)
-	gaveUp(t, retry.Do(retry.Override(t.Context(), valid), fn, retry.WithMaxAttempts(0)), retry.ErrInvalid, 0)
-	gaveUp(t, retry.Do(t.Context(), fn, retry.Policy(retry.WithMaxAttempts(0)), valid), retry.ErrInvalid, 0)
-	wantCalls(t, calls, 0)
+// The invalid option of the call is named before that of an Override.
+func TestInvalidOptionOfTheCallComesFirst(t *testing.T) {
+	fn, _ := script()
+	err := retry.Do(retry.Override(t.Context(), retry.WithMaxElapsed(0)), fn, retry.WithJitter(nil))
+	wantText(t, err, "retry: invalid option: WithJitter(nil): must not be nil")
 }
 
 func TestValidExtremes(t *testing.T) {
-	var n ptrImpl
 	for name, opt := range map[string]retry.Option{
-		"one attempt":           retry.WithMaxAttempts(1),
-		"a nanosecond elapsed":  retry.WithMaxElapsed(1),
-		"the longest elapsed":   retry.WithMaxElapsed(math.MaxInt64),
-		"the longest timeout":   retry.WithAttemptTimeout(math.MaxInt64),
-		"factor 1":              retry.WithBackoff(retry.Exponential{Factor: 1}),
-		"the largest factor":    retry.WithBackoff(retry.Exponential{Factor: math.MaxFloat64}),
-		"an Exponential by ref": retry.WithBackoff(&retry.Exponential{}),
-		"pointers":              retry.Policy(retry.WithBackoff(&n), retry.WithSource(&n), retry.WithClock(&n)),
-		"the smallest budget":   retry.WithBudget(retry.NewBudget(1, 1)),
-		"the zero budget":       retry.WithBudget(&retry.Budget{}),
-		"an empty Policy":       retry.Policy(),
-		"nil":                   nil,
-		"a Policy of nil":       retry.Policy(nil, nil),
+		"one attempt":             retry.WithMaxAttempts(1),
+		"a nanosecond elapsed":    retry.WithMaxElapsed(1),
+		"the longest elapsed":     retry.WithMaxElapsed(math.MaxInt64),
+		"the longest timeout":     retry.WithAttemptTimeout(math.MaxInt64),
+		"the shortest RetryAfter": retry.WithMaxRetryAfter(1),
+		"factor 1":                retry.WithBackoff(retry.Exponential{Factor: 1}),
+		"the largest factor":      retry.WithBackoff(retry.Exponential{Factor: math.MaxFloat64}),
+		"a pointer":               retry.WithBackoff(&retry.Exponential{}),
+		"the smallest budget":     retry.WithBudget(retry.NewBudget(1, 1)),
+		"the zero budget":         retry.WithBudget(&retry.Budget{}),
+		"an empty Policy":         retry.Policy(),
+		"nil":                     nil,
+		"a Policy of nil":         retry.Policy(nil, nil),
 	} {
-		fn, calls := script()
-		if err := retry.Do(t.Context(), fn, opt); err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
-		wantCalls(t, calls, 1)
+		t.Run(name, func(t *testing.T) {
+			fn, calls := script()
+			succeeded(t, retry.Do(t.Context(), fn, nil, opt, nil))
+			wantCalls(t, calls, 1)
+		})
 	}
 }
 
-func TestLaterOptionsWin(t *testing.T) {
-	clock := newFakeClock()
-	fn, calls := always(errBoom)
+func TestLaterOptionsOverride(t *testing.T) {
+	clock := new(retrytest.Clock)
+	fn, calls := always(retry.After(errBoom, time.Second))
 	err := retry.Do(t.Context(), fn,
 		retry.WithMaxAttempts(9), retry.WithBackoff(retry.Constant(9)), retry.WithJitter(retry.FullJitter),
-		retry.WithRetryIf(retry.Is(errOther)), retry.WithClock(noSleep{}), retry.WithBudget(new(retry.Budget)),
-		retry.WithMaxElapsed(1), retry.WithSource(panicSource{}), retry.WithAttemptTimeout(time.Nanosecond),
+		retry.WithRetryIf(retry.Is(errOther)), retry.WithClock(&hookClock{before: func() error { return errOther }}),
+		retry.WithBudget(new(retry.Budget)), retry.WithMaxElapsed(1), retry.WithMaxRetryAfter(1),
+		retry.WithSource(sourceFunc(func() uint64 { panic("drawn") })), retry.WithAttemptTimeout(time.Nanosecond),
 
-		retry.WithMaxAttempts(3), fixed(time.Second),
+		retry.WithMaxAttempts(3), retry.WithBackoff(retry.Constant(time.Second)), retry.WithJitter(retry.EqualJitter),
 		retry.WithRetryIf(retry.Is(errBoom)), retry.WithClock(clock), retry.WithBudget(retry.NewBudget(9, 0)),
-		retry.WithMaxElapsed(time.Hour), retry.WithSource(seededSource()), retry.WithAttemptTimeout(time.Hour))
+		retry.WithMaxElapsed(time.Hour), retry.WithMaxRetryAfter(time.Second),
+		retry.WithSource(sourceFunc(func() uint64 { return math.MaxUint64 })), retry.WithAttemptTimeout(time.Hour),
+		retry.WithMapError(func(ctx context.Context, err error) error {
+			if ctx.Err() != nil {
+				t.Errorf("Err() = %v, want nil: the timeout is 1h", ctx.Err())
+			}
+			return err
+		}))
 	gaveUp(t, err, retry.ErrExhausted, 3)
 	wantCalls(t, calls, 3)
-	wantWaits(t, clock.waits, time.Second, time.Second)
+	wantWaits(t, clock.Waits(), 2*time.Second, 2*time.Second)
 }
 
 func TestPolicy(t *testing.T) {
-	const sec = time.Second
-	policy := retry.Policy(retry.WithMaxAttempts(3), fixed(sec))
+	const s = time.Second
+	policy := retry.Policy(retry.WithMaxAttempts(3), fixed(s))
 	for _, test := range []struct {
 		name string
 		opts []retry.Option
 		want []time.Duration
 	}{
-		{"alone", []retry.Option{policy}, []time.Duration{sec, sec}},
-		{"with an override at the call", []retry.Option{policy, retry.WithMaxAttempts(2)}, []time.Duration{sec}},
-		{"overriding", []retry.Option{retry.WithMaxAttempts(9), fixed(9), policy}, []time.Duration{sec, sec}},
-		{"in a Policy", []retry.Option{retry.Policy(policy, fixed(2*sec))}, []time.Duration{2 * sec, 2 * sec}},
-		{"two", []retry.Option{policy, retry.Policy(fixed(3 * sec))}, []time.Duration{3 * sec, 3 * sec}},
+		{"alone", []retry.Option{policy}, []time.Duration{s, s}},
+		{"before another option", []retry.Option{policy, retry.WithMaxAttempts(2)}, []time.Duration{s}},
+		{"after others", []retry.Option{retry.WithMaxAttempts(9), fixed(9), policy}, []time.Duration{s, s}},
+		{"in a Policy", []retry.Option{retry.Policy(policy, fixed(2*s))}, []time.Duration{2 * s, 2 * s}},
+		{"two", []retry.Option{policy, retry.Policy(fixed(3 * s))}, []time.Duration{3 * s, 3 * s}},
+		{"before many", append([]retry.Option{policy}, slices.Repeat([]retry.Option{nil, fixed(4 * s)}, 20)...), []time.Duration{4 * s, 4 * s}},
 	} {
-		clock := newFakeClock()
-		fn, _ := always(errBoom)
-		err := retry.Do(t.Context(), fn, append(test.opts, retry.WithClock(clock))...)
-		gaveUp(t, err, retry.ErrExhausted, len(test.want)+1)
-		if !slices.Equal(clock.waits, test.want) {
-			t.Errorf("%s: got waits %v, want %v", test.name, clock.waits, test.want)
-		}
+		t.Run(test.name, func(t *testing.T) {
+			clock := new(retrytest.Clock)
+			fn, _ := always(errBoom)
+			gaveUp(t, retry.Do(t.Context(), fn, append(test.opts, retry.WithClock(clock))...), retry.ErrExhausted, len(test.want)+1)
+			wantWaits(t, clock.Waits(), test.want...)
+		})
 	}
 }
 
-// Two bundles made from one slice with room to spare do not overwrite each other.
-func TestPolicyKeepsItsOptions(t *testing.T) {
-	clock := newFakeClock()
-	common := make([]retry.Option, 0, 9)
-	common = append(common, fixed(time.Second), retry.WithClock(clock))
+// What a call does is settled when it starts: a caller may reuse the array behind its
+// options in a nested call or during the call, however many there are.
+func TestOptionsAreSettledAtTheStart(t *testing.T) {
+	for _, n := range []int{0, 1, 6, 7, 8, 30} {
+		t.Run(fmt.Sprintf("%d more options", n), func(t *testing.T) {
+			var got []string
+			note := func(name string) func(context.Context, retry.Event) {
+				return func(context.Context, retry.Event) { got = append(got, name) }
+			}
+			hooks := func(name string) retry.Option {
+				return retry.Policy(retry.WithOnRetry(note(name)), retry.WithOnDone(note(name+" done")),
+					retry.WithMapError(func(_ context.Context, err error) error { got = append(got, name+" map"); return err }))
+			}
+			common := append(make([]retry.Option, 0, n+3), noWait)
+			for range n {
+				common = append(common, retry.WithMaxAttempts(2))
+			}
+			fn, _ := script(errBoom)
+			opts := append(common, hooks("outer"))
+			succeeded(t, retry.Do(t.Context(), func(ctx context.Context) error {
+				succeeded(t, retry.Do(ctx, func(context.Context) error { return nil }, append(common, hooks("inner"))...))
+				clear(opts)
+				return fn(ctx)
+			}, opts...))
+			want := []string{"inner map", "inner done", "outer map", "outer", "inner map", "inner done", "outer map", "outer done"}
+			if !slices.Equal(got, want) {
+				t.Errorf("called %q, want %q", got, want)
+			}
+		})
+	}
+}
+
+// Policy, Wrap and Override keep a copy of their options.
+func TestOptionsAreCopied(t *testing.T) {
+	common := append(make([]retry.Option, 0, 9), noWait)
 	two := retry.Policy(append(common, retry.WithMaxAttempts(2))...)
-	wrapped := retry.Wrap(func(context.Context) (int, error) { return 0, errBoom }, append(common, retry.WithMaxAttempts(3))...)
-	ctx := retry.Override(t.Context(), append(common, retry.WithMaxAttempts(4))...)
-	_ = append(common, retry.WithMaxAttempts(5))
+	value := func(context.Context) (int, error) { return 0, errBoom }
+	three := retry.Wrap(value, append(common, retry.WithMaxAttempts(3))...)
+	four := retry.WrapUnary(func(context.Context, int) (int, error) { return 0, errBoom }, append(common, retry.WithMaxAttempts(4))...)
+	five := retry.Override(t.Context(), append(common, retry.WithMaxAttempts(5))...)
+	_ = append(common, retry.WithMaxAttempts(6))
 
 	fn, _ := always(errBoom)
 	gaveUp(t, retry.Do(t.Context(), fn, two), retry.ErrExhausted, 2)
-	gaveUp(t, retry.Do(t.Context(), fn, two, nil), retry.ErrExhausted, 2)
-	_, err := wrapped(t.Context())
+	_, err := three(t.Context())
 	gaveUp(t, err, retry.ErrExhausted, 3)
-	gaveUp(t, retry.Do(ctx, fn), retry.ErrExhausted, 4)
+	_, err = four(t.Context(), 0)
+	gaveUp(t, err, retry.ErrExhausted, 4)
+	gaveUp(t, retry.Do(five, fn, retry.WithMaxAttempts(9)), retry.ErrExhausted, 5)
 }
 
-// What a call does is settled when it begins, whatever becomes of the slice that
-// its options came in.
-func TestOptionsOfACallAreReadOnce(t *testing.T) {
-	common := append(make([]retry.Option, 0, 4), retry.WithClock(noSleep{}))
-	calls := 0
-	err := retry.Do(t.Context(), func(ctx context.Context) error {
-		calls++
-		fn, _ := script()
-		if err := retry.Do(ctx, fn, append(common, retry.WithMaxAttempts(1))...); err != nil {
-			t.Error(err)
+// Do acts on what an error map returns, nil included. Values are unaffected.
+func TestMapError(t *testing.T) {
+	to := func(err error) retry.Option {
+		return retry.WithMapError(func(context.Context, error) error { return err })
+	}
+	for _, test := range []struct {
+		name     string
+		err      error // of fn
+		opt      retry.Option
+		reason   error // nil for a success
+		attempts int
+		wantErr  error
+	}{
+		{"unchanged", errBoom, retry.WithMapError(func(_ context.Context, err error) error { return err }), retry.ErrExhausted, 2, errBoom},
+		{"error to nil", errBoom, to(nil), nil, 1, nil},
+		{"nil to error", nil, to(errOther), retry.ErrExhausted, 2, errOther},
+		{"to another error", errBoom, to(errOther), retry.ErrExhausted, 2, errOther},
+		{"to Permanent", errBoom, to(retry.Permanent(errOther)), retry.ErrNotRetryable, 1, errOther},
+		{"from Permanent", retry.Permanent(errBoom), to(errOther), retry.ErrExhausted, 2, errOther},
+		{"to After", errBoom, to(retry.After(errOther, time.Hour)), retry.ErrRetryAfter, 1, errOther},
+		{"for the filter", errBoom, retry.Policy(to(errOther), retry.WithRetryIf(retry.Is(errBoom))), retry.ErrNotRetryable, 1, errOther},
+		{"to a nested call that gave up", errBoom, to(&retry.Error{Attempts: 2, Reason: retry.ErrExhausted}), retry.ErrNotRetryable, 1, nil},
+		{"error to nil to error", errBoom, retry.Policy(to(nil), to(errOther)), retry.ErrExhausted, 2, errOther},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			calls := 0
+			opts := retry.Policy(noWait, retry.WithMaxAttempts(2), test.opt)
+			got, err := retry.DoValue(t.Context(), func(context.Context) (int, error) { calls++; return calls, test.err }, opts)
+			if got != test.attempts {
+				t.Errorf("value = %d, want %d", got, test.attempts)
+			}
+			if test.reason == nil {
+				succeeded(t, err)
+				return
+			}
+			if e := gaveUp(t, err, test.reason, test.attempts); test.wantErr != nil && e.Err != test.wantErr {
+				t.Errorf("Err = %v, want %v", e.Err, test.wantErr)
+			}
+		})
+	}
+}
+
+// Several error maps run in order, each on the result of the one before. Those of
+// Override run first, on what fn returned, beginning with the outermost.
+func TestMapErrorOrder(t *testing.T) {
+	add := func(name string) retry.Option {
+		return retry.WithMapError(func(_ context.Context, err error) error { return fmt.Errorf("%v, %s", err, name) })
+	}
+	many := slices.Repeat([]retry.Option{nil}, 20)
+	for _, test := range []struct {
+		name string
+		opts []retry.Option
+		want string
+	}{
+		{"none", nil, "outer 1, outer 2, inner"},
+		{"one", []retry.Option{add("a")}, "outer 1, outer 2, inner, a"},
+		{"several", []retry.Option{add("a"), nil, add("b")}, "outer 1, outer 2, inner, a, b"},
+		{"a Policy", []retry.Option{retry.Policy(add("a"), retry.Policy(add("b")), add("c")), add("d")}, "outer 1, outer 2, inner, a, b, c, d"},
+		{"many options", append(append([]retry.Option{add("a")}, many...), add("b")), "outer 1, outer 2, inner, a, b"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			ctx := retry.Override(t.Context(), add("outer 1"), retry.Policy(add("outer 2")))
+			ctx = retry.Override(ctx, add("inner"))
+			fn, _ := always(retry.Permanent(errBoom))
+			e := gaveUp(t, retry.Do(ctx, fn, append(test.opts, retry.WithMaxAttempts(1))...), retry.ErrExhausted, 1)
+			wantText(t, e.Err, "boom, "+test.want)
+		})
+	}
+}
+
+// An error map gets the context that fn got, after each attempt.
+func TestMapErrorContext(t *testing.T) {
+	for _, timeout := range []retry.Option{nil, retry.WithAttemptTimeout(time.Hour)} {
+		var got []context.Context
+		var errs []error
+		fn, _ := script(errBoom, errOther)
+		succeeded(t, retry.Do(t.Context(), func(ctx context.Context) error { got = append(got, ctx); return fn(ctx) }, noWait, timeout,
+			retry.WithMapError(func(ctx context.Context, err error) error {
+				if ctx != got[len(got)-1] || ctx.Err() != nil || retry.PreviousAttempts(ctx) != len(errs) {
+					t.Errorf("the error map got %v with error %v, want the context of fn", ctx, ctx.Err())
+				}
+				errs = append(errs, err)
+				return err
+			})))
+		if want := []error{errBoom, errOther, nil}; !slices.Equal(errs, want) {
+			t.Errorf("the error map got %v, want %v", errs, want)
 		}
-		return errBoom
-	}, append(common, retry.WithMaxAttempts(5))...)
-	gaveUp(t, err, retry.ErrExhausted, 5)
-	wantCalls(t, &calls, 5)
-
-	budget := retry.NewBudget(1, 0)
-	opts := []retry.Option{retry.WithMaxAttempts(2), retry.WithClock(noSleep{}), retry.WithBudget(budget)}
-	err = retry.Do(t.Context(), func(context.Context) error {
-		opts[0] = retry.WithMaxAttempts(0)
-		return errBoom
-	}, opts...)
-	gaveUp(t, err, retry.ErrExhausted, 2)
-	wantTokens(t, budget, 0)
+	}
 }
 
-// An Option embedded in a foreign type is none of this package's.
-func TestForeignOption(t *testing.T) {
-	fn, calls := script()
-	err := retry.Do(t.Context(), fn, struct{ retry.Option }{retry.WithMaxAttempts(1)})
-	gaveUp(t, err, retry.ErrInvalid, 0)
-	if want := "retry: invalid option Option(of a foreign type) (want one of this package's) before the first attempt"; err.Error() != want {
-		t.Errorf("got %q, want %q", err, want)
-	}
-	wantCalls(t, calls, 0)
-}
-
-// The first invalid option is named, and an Override's only after the call's own.
-func TestFirstInvalidOptionIsNamed(t *testing.T) {
-	fn, _ := script()
-	err := retry.Do(retry.Override(t.Context(), retry.WithMaxElapsed(0)), fn, retry.WithJitter(nil))
-	if !errors.Is(err, retry.ErrInvalid) || !strings.Contains(err.Error(), "WithJitter(nil)") {
-		t.Errorf("got %v, want it to name WithJitter(nil)", err)
-	}
-	if got, want := err.Error(), "retry: invalid option WithJitter(nil) (want a value) before the first attempt"; got != want {
-		t.Errorf("got %q, want %q", got, want)
-	}
-	err = retry.Do(t.Context(), fn, retry.WithMaxAttempts(0))
-	if got, want := err.Error(), "retry: invalid option WithMaxAttempts(0) (want 1 or more) before the first attempt"; got != want {
-		t.Errorf("got %q, want %q", got, want)
+// A custom Jitter gets a generator that is not nil, that of the runtime by default.
+func TestJitterGetsAGenerator(t *testing.T) {
+	for name, source := range map[string]retry.Option{"runtime": nil, "Source": retry.WithSource(seeded())} {
+		t.Run(name, func(t *testing.T) {
+			seen := map[uint64]bool{}
+			fn, _ := script(errBoom, errBoom, errBoom)
+			succeeded(t, retry.Do(t.Context(), fn, source, retry.WithJitter(func(_ time.Duration, r *rand.Rand) time.Duration {
+				seen[r.Uint64()] = true
+				return 0
+			})))
+			if len(seen) != 3 {
+				t.Errorf("%d different draws in 3, want 3", len(seen))
+			}
+		})
 	}
 }

@@ -70,7 +70,6 @@ func TestErrorTexts(t *testing.T) {
 	})
 	t.Run("made by hand", func(t *testing.T) {
 		wantText(t, &retry.Error{}, "retry: gave up before the first attempt")
-		wantText(t, &retry.Error{Attempts: 2, Reason: retry.ErrInvalid}, "retry: gave up after 2 attempts (invalid option or argument)")
 	})
 	for reason, want := range map[error]string{
 		retry.ErrExhausted: "attempts exhausted", retry.ErrNotRetryable: "not retryable",

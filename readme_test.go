@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"example.com/retry"
+	"example.com/retry/retrytest"
 )
 
 // readmePreamble is what the Go snippets of README.md take for granted. Together
@@ -38,6 +39,7 @@ import (
 	"time"
 
 	"example.com/retry"
+	"example.com/retry/retrytest"
 )
 
 // Every snippet uses some of the imports.
@@ -136,12 +138,12 @@ func useAll(t *testing.T, body string) string {
 
 // TestReadmeSchedule recomputes the table of the default schedule.
 func TestReadmeSchedule(t *testing.T) {
-	clock := newFakeClock()
+	clock := new(retrytest.Clock)
 	fn, _ := always(errBoom)
 	_ = retry.Do(t.Context(), fn, retry.WithClock(clock), retry.WithJitter(retry.NoJitter))
 	table := "| before attempt | ceiling | mean wait | waited until then, at most |\n|---|---|---|---|\n"
 	var sum time.Duration
-	for i, ceiling := range clock.waits {
+	for i, ceiling := range clock.Waits() {
 		if want := (retry.Exponential{}).Delay(i + 1); ceiling != want {
 			t.Errorf("Do waits up to %v before attempt %d, Exponential{} up to %v", ceiling, i+2, want)
 		}

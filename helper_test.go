@@ -187,7 +187,7 @@ func succeeded(t *testing.T, err error) {
 func wantText(t *testing.T, err error, want string) {
 	t.Helper()
 	if got := err.Error(); got != want {
-		t.Errorf("Error() = %q, want %q", got, want)
+		t.Fatalf("Error() = %q, want %q", got, want)
 	}
 }
 

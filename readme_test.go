@@ -39,7 +39,6 @@ import (
 	"time"
 
 	"example.com/retry"
-	"example.com/retry/retrytest"
 )
 
 // Every snippet uses some of the imports.

@@ -1,15 +1,12 @@
 package retry_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
 	"math"
 	"math/rand/v2"
-	"reflect"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -18,85 +15,102 @@ import (
 	"example.com/retry"
 )
 
-// A scenario fixes everything that calls of Do can meet: options, and what each
-// callback does in each attempt. It is played twice, by the library and by the
-// model, and both must leave the same trace. Calls follow one another and share
-// the clock and the budget.
+// TestModel plays random scenarios with Do and with a model of it, which follows the
+// specification step by step, and compares the traces. A trace has a line for everything
+// that a caller can observe. This table explains the lines and the names of the reasons;
+// the scenarios must produce each of them.
+var traceTable = []struct {
+	name, meaning string
+	reason        error
+}{
+	{"call", "a call starts, with these options (0 means the default)", nil},
+	{"fn", "fn is called: PreviousAttempts, its error, and what the error map makes of that", nil},
+	{"map", "the error map is called: whether it gets the error of fn", nil},
+	{"predicate", "the predicate is called: whether it gets the error of fn and the map", nil},
+	{"backoff", "Backoff.Delay is called for this attempt", nil},
+	{"jitter", "the Jitter is called with this ceiling", nil},
+	{"retrying", "the OnRetry hook is called with this Event; err is the attempt that failed", nil},
+	{"sleep", "Clock.Sleep is called with this wait", nil},
+	{"done", "the OnDone hook is called with this Event", nil},
+	{"return", "Do returns: all that the Reason matches, the value, and the rest of the Error", nil},
+	{"tokens", "the call is over, and the Budget has so many thousandths of a token", nil},
+
+	// A callback can do this in addition to what its line says.
+	{"  advance", "time passes", nil},
+	{"  cancel", "ctx is canceled, with a cause", nil},
+	{"  deposit", "another call with the same Budget succeeds", nil},
+	{"  withdraw", "another call with the same Budget retries in vain", nil},
+	{"  panic", "the callback panics, and Do does not recover", nil},
+
+	{"+exhausted", "", retry.ErrExhausted},
+	{"+not retryable", "", retry.ErrNotRetryable},
+	{"+nested", "a nested call gave up; this is told by the text", nil},
+	{"+max elapsed", "", retry.ErrMaxElapsed},
+	{"+deadline", "", retry.ErrDeadline},
+	{"+timeout", "", context.DeadlineExceeded},
+	{"+retry after", "", retry.ErrRetryAfter},
+	{"+budget", "", retry.ErrBudget},
+	{"+canceled", "", context.Canceled},
+	{"+cause", "", errModelCause},
+	{"+clock", "", errModelClock},
+}
+
+var (
+	errModelCause = errors.New("the cause of the model")
+	errModelClock = errors.New("the clock of the model failed")
+)
+
+func reasonName(reason error) (name string) {
+	for _, known := range traceTable {
+		if known.reason != nil && errors.Is(reason, known.reason) {
+			name += known.name
+		}
+	}
+	if reason != nil && reason.Error() == "nested retry gave up" {
+		name += "+nested"
+	}
+	return name
+}
+
+// A scenario is a sequence of calls that share a clock and a Budget.
 type scenario struct {
-	budget          bool
-	capacity, ratio int // tokens, thousandths of a token
+	capacity, ratio int // in thousandths of a token; a capacity of 0 means no Budget
 	calls           []scriptedCall
 }
 
 type scriptedCall struct {
-	form    int  // Do, DoValue, Wrap or WrapUnary
-	nested  bool // ctx is that of a second attempt of another Do
-	invalid *invalidOption
-	bundles [3]int // how the options are bundled: own, outer and inner override
-
-	deadline  time.Duration // of ctx, from the start of the call; 0: none
-	expires   bool          // ctx ends with DeadlineExceeded, not with Canceled
-	withCause bool
-	dead      bool // before the call
-
-	maxAttempts    int           // 0: by default
-	maxElapsed     time.Duration // 0: by default
-	attemptTimeout bool
-	backoff        int // scripted, Constant or the default
-	constant       time.Duration
-	jitter         int // scripted, FullJitter, EqualJitter or NoJitter
-	seed           uint64
-	filter         int // default, scripted, or scripted beside Is or As
-	hooks          []scriptedHook
-	attempts       []scriptedAttempt // those after the last one succeed
+	options  scriptedOptions
+	attempts []scriptedAttempt // later attempts succeed
 }
 
-type scriptedHook struct {
-	kind   int // of onRetryHook, onDoneHook and loggerHook
-	layer  int // 0: an option of the call; 1, 2: of the overrides
-	name   string
-	panics bool
+type scriptedOptions struct {
+	maxAttempts                                          int
+	maxElapsed, maxRetryAfter, deadline                  time.Duration
+	backoff, jitter, predicate, errorMap, hooks, timeout bool
+	canceled                                             bool // before the call
+	seed                                                 uint64
 }
-
-const (
-	onRetryHook = iota
-	onDoneHook
-	loggerHook
-)
 
 type scriptedAttempt struct {
-	result                            *tree // nil: success
-	inFn, inPred, inBackoff, inJitter effect
-	inHook, inSleep                   effect // inHook: in the last OnRetry hook
-	holds                             bool   // what the predicate says
-	ceiling, drawn                    time.Duration
-	sleep                             int // of sleepsWell and the others
+	returned, mapped tree // mapped is what the error map makes of returned
+	retryable        bool // what the predicate returns
+	ceiling, drawn   time.Duration
+	clockFails       bool
+	wakes            bool   // Sleep returns nil even if ctx is canceled meanwhile
+	place, action    string // what happens at a line of this attempt
+	advance          time.Duration
 }
 
-const (
-	sleepsWell    = iota
-	sleepsShort   // returns nil without letting time pass
-	sleepsTillEnd // ctx's error if there is one after inSleep, else as sleepsWell
-	sleepsBroken  // an error of its own
-	sleepsMisled  // context.DeadlineExceeded, though it may not be ctx's
-)
+// A tree is an error of fn, and what it says about retrying.
+type tree struct {
+	err, bare error  // bare is err without outermost markers
+	text      string // how err was made
 
-// An effect is what a callback does besides returning its result.
-type effect struct {
-	advance time.Duration
-	budget  int // 1: another call deposits; 2: another call retries once
-	cancel  bool
-	leave   int // 1: panics; 2: exits the goroutine
+	permanent, restart, gaveUp bool
+	after                      time.Duration
 }
 
-var (
-	errScriptedCause = errors.New("a cause\nof two lines")
-	errScriptedClock = errors.New("clock out of order")
-	errScriptedPanic = errors.New("panicked as scripted")
-)
-
-// dice reads choices from bytes; after the end of those, every roll is 0. A
-// scenario of all zeros is a call that succeeds at once.
+// A dice makes choices from bytes. When they are used up, every choice is the first.
 type dice struct{ data []byte }
 
 func (d *dice) roll(n int) int {
@@ -108,1285 +122,578 @@ func (d *dice) roll(n int) int {
 	return int(b) % n
 }
 
-func (d *dice) rarely() bool { return d.roll(16) == 1 }
+func (d *dice) once(in int) bool { return d.roll(in) == in-1 }
 
-// duration favours the sizes that backoffs have, and the ends of the range.
+// duration returns one of a few durations, so that different ones are often equal.
 func (d *dice) duration() time.Duration {
-	n := time.Duration(d.roll(256))
-	switch d.roll(16) {
-	case 0, 1, 2:
-		return 0
-	case 3, 4, 5, 6:
-		return n * time.Millisecond
-	case 7, 8, 9:
-		return n * time.Second
-	case 10:
-		return n
-	case 11:
-		return -n * time.Second
-	case 12:
-		return math.MaxInt64 - n
-	case 13:
-		return math.MinInt64 + n
-	case 14:
-		return math.MaxInt64/2 + n
-	}
-	for range 7 {
-		n = n<<8 | time.Duration(d.roll(256))
-	}
-	return n
+	all := []time.Duration{0, time.Second, 2 * time.Second, 500 * time.Millisecond, 3, 1, 10 * time.Second,
+		time.Minute, time.Minute + 1, time.Hour, math.MaxInt64 / 2, math.MaxInt64 - 1, math.MaxInt64, -time.Second}
+	return all[d.roll(len(all))]
 }
 
-func (d *dice) effect() effect {
-	if d.roll(6) != 1 {
-		return effect{}
+func (d *dice) scenario() *scenario {
+	s := &scenario{}
+	if d.once(2) {
+		s.capacity = 1000 * (1 + d.roll(3))
+		s.ratio = min(100*d.roll(13), s.capacity)
 	}
-	var e effect
-	switch d.roll(8) {
-	case 0, 1, 2, 3:
-		e.advance = d.duration()
-	case 4:
-		e.budget = 1 + d.roll(2)
-	case 5, 6:
-		e.cancel = true
-		e.advance = d.duration()
-	default:
-		if d.roll(3) == 1 {
-			e.leave = 1 + d.roll(2)
-		}
-	}
-	return e
-}
-
-func decodeScenario(data []byte) *scenario {
-	d := &dice{data}
-	s := &scenario{budget: d.roll(2) == 1}
-	if s.budget {
-		s.capacity = 1 + d.roll(4)
-		s.ratio = min(d.roll(256)*7, s.capacity*1000)
-	}
-	for range 1 + d.roll(4) {
+	for range 1 + d.roll(3) {
 		s.calls = append(s.calls, d.call())
 	}
 	return s
 }
 
 func (d *dice) call() scriptedCall {
-	c := scriptedCall{form: d.roll(4)}
+	limits := []time.Duration{0, 0, max(d.duration(), 0)}
+	c := scriptedCall{options: scriptedOptions{
+		maxAttempts: []int{0, 0, 1, 2, 3, retry.Unlimited, retry.Unlimited}[d.roll(7)],
+		maxElapsed:  limits[d.roll(3)], maxRetryAfter: limits[d.roll(3)], deadline: limits[d.roll(3)],
+		backoff: d.once(2), jitter: d.once(2), predicate: d.once(3), errorMap: d.once(3), hooks: d.once(2),
+		timeout: d.once(8), canceled: d.once(16), seed: uint64(d.roll(256)),
+	}}
 	for range d.roll(8) {
-		c.attempts = append(c.attempts, d.attempt())
-	}
-	if d.rarely() {
-		c.invalid = &invalidOptions[d.roll(len(invalidOptions))]
-	}
-	c.nested = d.rarely()
-	for i := range c.bundles {
-		c.bundles[i] = d.roll(4)
-	}
-	if d.roll(3) == 1 {
-		c.deadline = d.duration()
-		if d.rarely() {
-			c.deadline = math.MaxInt64
+		a := scriptedAttempt{returned: d.tree(4), retryable: !d.once(8), ceiling: d.duration(), drawn: d.duration(),
+			clockFails: d.once(16), wakes: d.once(2)}
+		a.mapped = a.returned
+		if c.options.errorMap && d.once(2) {
+			a.mapped = d.tree(4)
 		}
-	}
-	c.expires = d.roll(2) == 1
-	c.withCause = d.roll(2) == 1
-	c.dead = d.rarely()
-	switch d.roll(4) {
-	case 1:
-		c.maxAttempts = 1 + d.roll(8)
-	case 2:
-		c.maxAttempts = retry.Unlimited
-	}
-	if d.roll(3) == 1 {
-		c.maxElapsed = max(d.duration(), 1)
-	}
-	c.attemptTimeout = d.rarely()
-	c.backoff = d.roll(3)
-	c.constant = d.duration()
-	c.jitter = d.roll(4)
-	c.seed = uint64(d.roll(256))
-	c.filter = d.roll(4)
-	var logger bool
-	for i := range d.roll(5) {
-		h := scriptedHook{kind: d.roll(3), layer: d.roll(3), name: string(rune('a' + i))}
-		if h.kind == loggerHook {
-			if logger {
-				continue
-			}
-			logger = true
+		if d.once(3) {
+			a.place = []string{"fn", "map", "predicate", "backoff", "jitter", "retrying", "sleep", "done"}[d.roll(8)]
+			a.action = []string{"advance", "cancel", "deposit", "withdraw", "panic"}[d.roll(5)]
 		}
-		c.hooks = append(c.hooks, h)
-	}
-	slices.SortStableFunc(c.hooks, func(a, b scriptedHook) int { return a.layer - b.layer })
-	if logger { // or else a panic would go to slog.Default()
-		for i := range c.hooks {
-			c.hooks[i].panics = c.hooks[i].kind != loggerHook && d.roll(8) == 1
+		switch {
+		case a.action == "panic" && (a.place == "retrying" || a.place == "done"):
+			a.action = "cancel" // panics of hooks do not propagate
+		case a.action == "advance" && (a.place == "backoff" || a.place == "jitter"):
+			a.action = "cancel" // it is not specified when Do reads the clock there
+		case a.action == "advance":
+			a.advance = min(d.duration(), time.Hour)
 		}
+		c.attempts = append(c.attempts, a)
 	}
 	return c
 }
 
-func (d *dice) attempt() scriptedAttempt {
-	var a scriptedAttempt
-	if d.roll(16) != 1 {
-		a.result = d.tree(4)
+// tree returns an error with at most depth layers, or nil.
+func (d *dice) tree(depth int) tree {
+	if d.once(16) {
+		return tree{text: "nil"}
 	}
-	a.inFn, a.inPred, a.inBackoff, a.inJitter = d.effect(), d.effect(), d.effect(), d.effect()
-	a.inHook, a.inSleep = d.effect(), d.effect()
-	if a.inHook.leave == 1 {
-		a.inHook.leave = 0 // scriptedHook.panics is for this
-	}
-	a.holds = d.roll(8) != 1
-	a.ceiling, a.drawn = d.duration(), d.duration()
-	if d.roll(4) == 1 {
-		a.sleep = d.roll(5)
-	}
-	return a
+	return d.failure(depth)
 }
 
-// attempt returns what is scripted for attempt n, from 1.
-func (c *scriptedCall) attempt(n int) scriptedAttempt {
-	if n > len(c.attempts) {
-		return scriptedAttempt{}
+func (d *dice) failure(depth int) tree {
+	kind := d.roll(20)
+	if depth == 1 || kind < 6 {
+		err := errors.New("boom")
+		return tree{err: err, bare: err, text: "boom"}
 	}
-	return c.attempts[n-1]
-}
-
-// errName names an error of fn by the attempt that it came from, for the trace.
-func (c *scriptedCall) errName(err error) string {
-	if err == nil {
-		return "nil"
+	t := d.failure(depth - 1)
+	switch kind {
+	case 6:
+		t.permanent = true
+		t.err, t.text = retry.Permanent(t.err), "Permanent("+t.text+")"
+		return t
+	case 7, 8:
+		t.restart, t.gaveUp = true, false
+		t.err, t.text = retry.Restart(t.err), "Restart("+t.text+")"
+		return t
+	case 9, 10, 11:
+		after := d.duration()
+		t.after = max(t.after, after)
+		t.err, t.text = retry.After(t.err, after), fmt.Sprintf("After(%v, %v)", t.text, after)
+		return t
+	case 12:
+		after := d.duration()
+		t.after = max(t.after, after)
+		t.err, t.text = &modelRetryAfter{t.err, after}, fmt.Sprintf("RetryAfter(%v, %v)", t.text, after)
+	case 13:
+		t.err, t.text = fmt.Errorf("wrapped: %w", t.err), "Errorf(%w, "+t.text+")"
+	case 14:
+		u := d.failure(depth - 1)
+		t.permanent, t.restart, t.gaveUp = t.permanent || u.permanent, t.restart || u.restart, t.gaveUp || u.gaveUp
+		t.after = max(t.after, u.after)
+		t.err, t.text = errors.Join(t.err, u.err), "Join("+t.text+", "+u.text+")"
+	default:
+		t = d.nested(t)
 	}
-	for i, a := range c.attempts {
-		if a.result != nil && same(a.result.bare().err, err) {
-			return fmt.Sprintf("err%d", i+1)
-		}
-	}
-	return fmt.Sprintf("foreign %T", err)
+	t.bare = t.err
+	return t
 }
 
-// lastOnRetry is the index of the hook that inHook happens in, or -1.
-func (c *scriptedCall) lastOnRetry() int {
-	last := -1
-	for i, h := range c.hooks {
-		if h.kind == onRetryHook {
-			last = i
-		}
-	}
-	return last
-}
-
-// cause is what ctx is cancelled with.
-func (c *scriptedCall) cause() error {
-	switch {
-	case c.withCause:
-		return errScriptedCause
-	case c.expires:
-		return context.DeadlineExceeded
-	}
-	return context.Canceled
-}
-
-// deadlineAt is ctx's, for a call that starts at start.
-func (c *scriptedCall) deadlineAt(start time.Time) time.Time {
-	switch c.deadline {
-	case 0:
-		return time.Time{}
-	case math.MaxInt64: // further away than a Duration reaches
-		return start.AddDate(400, 0, 0)
-	}
-	return start.Add(c.deadline)
-}
-
-// reasons are what a Reason is told by in the trace.
-var reasons = []struct {
-	err  error
-	name string
-}{
-	{retry.ErrExhausted, "exhausted"},
-	{retry.ErrNotRetryable, "not retryable"},
-	{retry.ErrMaxElapsed, "max elapsed"},
-	{retry.ErrBudget, "budget"},
-	{retry.ErrInvalid, "invalid"},
-	{context.Canceled, "canceled"},
-	{context.DeadlineExceeded, "deadline"},
-	{errScriptedCause, "cause"},
-	{errScriptedClock, "clock"},
-}
-
-// reasonName lists all that reason matches: one too many is as wrong as one that
-// is missing.
-func reasonName(reason error) string {
-	var names []string
-	for _, r := range reasons {
-		if errors.Is(reason, r.err) {
-			names = append(names, r.name)
-		}
-	}
-	return strings.Join(names, "+")
-}
-
-type invalidOption struct {
-	option retry.Option
-	noCtx  bool
-	noFn   bool
-	named  []string // what the Reason has to name
-}
-
-var invalidOptions = []invalidOption{
-	{option: retry.WithMaxAttempts(0), named: []string{"WithMaxAttempts(0)"}},
-	{option: retry.WithMaxAttempts(-7), named: []string{"WithMaxAttempts(-7)"}},
-	{option: retry.WithMaxElapsed(0), named: []string{"WithMaxElapsed(0"}},
-	{option: retry.WithMaxElapsed(-time.Second), named: []string{"WithMaxElapsed(-1s)"}},
-	{option: retry.WithAttemptTimeout(0), named: []string{"WithAttemptTimeout(0"}},
-	{option: retry.WithBackoff(nil), named: []string{"WithBackoff(nil)"}},
-	{option: retry.WithBackoff(retry.BackoffFunc(nil)), named: []string{"WithBackoff("}},
-	{option: retry.WithBackoff((*retry.Exponential)(nil)), named: []string{"WithBackoff("}},
-	{option: retry.WithBackoff(retry.Exponential{Base: -1}), named: []string{"WithBackoff(", "Base", "-1ns"}},
-	{option: retry.WithBackoff(retry.Exponential{Max: -1}), named: []string{"WithBackoff(", "Max", "-1ns"}},
-	{option: retry.WithBackoff(retry.Exponential{Factor: 0.5}), named: []string{"WithBackoff(", "Factor", "0.5"}},
-	{option: retry.WithBackoff(&retry.Exponential{Factor: math.NaN()}), named: []string{"WithBackoff(", "Factor", "NaN"}},
-	{option: retry.WithBackoff(retry.Exponential{Factor: math.Inf(1)}), named: []string{"WithBackoff(", "Factor", "Inf"}},
-	{option: retry.WithJitter(nil), named: []string{"WithJitter(nil)"}},
-	{option: retry.WithSource(nil), named: []string{"WithSource(nil)"}},
-	{option: retry.WithClock(nil), named: []string{"WithClock(nil)"}},
-	{option: retry.WithRetryIf(), named: []string{"WithRetryIf("}},
-	{option: retry.WithRetryIf(nil), named: []string{"WithRetryIf(nil)"}},
-	{option: retry.WithRetryIf(retry.Is(io.EOF), nil), named: []string{"WithRetryIf(", "nil"}},
-	{option: retry.WithOnRetry(nil), named: []string{"WithOnRetry(nil)"}},
-	{option: retry.WithOnDone(nil), named: []string{"WithOnDone(nil)"}},
-	{option: retry.WithLogger(nil, 0), named: []string{"WithLogger(nil"}},
-	{option: retry.WithBudget(nil), named: []string{"WithBudget(nil)"}},
-	{option: retry.WithBudget(retry.NewBudget(0, 0)), named: []string{"WithBudget(", "0"}},
-	{option: retry.WithBudget(retry.NewBudget(3, -1)), named: []string{"WithBudget(", "-1"}},
-	{option: retry.WithBudget(retry.NewBudget(3, 3.5)), named: []string{"WithBudget(", "3.5"}},
-	{option: retry.WithBudget(retry.NewBudget(3, math.NaN())), named: []string{"WithBudget(", "NaN"}},
-	{noCtx: true, named: []string{"nil", "ctx"}},
-	{noFn: true, named: []string{"nil", "fn"}},
-}
-
-var scenarioStart = time.Date(2026, time.November, 23, 12, 0, 0, 0, time.UTC)
-
-// model is the loop as it is specified, step by step, with nothing in it for the
-// sake of speed. Do's doc comment has the same order.
-type model struct {
-	*scenario
-	trace  []string
-	now    time.Time
-	tokens int // in thousandths
-	done   bool
-}
-
-func (m *model) note(format string, args ...any) {
-	m.trace = append(m.trace, fmt.Sprintf(format, args...))
-}
-
-// happen applies an effect. It reports whether control leaves the callback, and
-// with it the call, for good.
-func (m *model) happen(e effect) (left bool) {
-	m.now = m.now.Add(e.advance)
-	switch {
-	case e.budget == 1:
-		m.deposit(m.ratio)
-	case e.budget == 2 && m.tokens >= 1000:
-		m.tokens -= 1000
-	}
-	if e.cancel {
-		m.done = true
-	}
-	switch e.leave {
-	case 1:
-		m.note("panic %v", errScriptedPanic)
-	case 2:
-		m.note("goexit")
-	}
-	return e.leave != 0
-}
-
-func (m *model) deposit(thousandths int) {
-	m.tokens = min(m.tokens+thousandths, m.capacity*1000)
-}
-
-func (m *model) play() []string {
-	m.now = scenarioStart
-	m.tokens = m.capacity * 1000
-	for i := range m.calls {
-		m.call(&m.calls[i])
-		m.note("tokens %d", m.tokens)
-	}
-	return m.trace
-}
-
-func (m *model) call(c *scriptedCall) {
-	start := m.now
-	m.done = c.dead
-	random := rand.New(rand.NewPCG(c.seed, c.seed))
-	maxAttempts := c.maxAttempts
-	if maxAttempts == 0 {
-		maxAttempts = 5
-	}
-
-	n, value := 0, 0
-	last := error(nil)
-	waited := time.Duration(0)
-	end := func(reasons ...error) {
-		reason := reasonName(errors.Join(reasons...))
-		for _, h := range c.hooks {
-			if h.kind == onDoneHook {
-				m.note("hook %s done attempt=%d err=%s wait=0s waited=%v elapsed=%v reason=%s",
-					h.name, n, c.errName(last), waited, m.now.Sub(start), reason)
-				if h.panics {
-					m.note("log of a panic")
-				}
+// nested returns the error of another call, whose last error is t.
+func (d *dice) nested(t tree) tree {
+	attempts, by := 1+d.roll(2), "Do"
+	reasons := []error{retry.ErrExhausted, retry.ErrMaxElapsed, retry.ErrDeadline, retry.ErrBudget, retry.ErrRetryAfter,
+		retry.ErrNotRetryable, retry.ErrInvalid, context.Canceled, fmt.Errorf("not itself: %w", retry.ErrExhausted)}
+	e := &retry.Error{Attempts: attempts, Err: t.err, Reason: reasons[d.roll(len(reasons))]}
+	if d.once(4) {
+		by = "by hand"
+	} else { // the Clock makes the Reason, unless t ends the call first
+		n := 0
+		err := retry.Do(context.Background(), func(context.Context) error {
+			if n++; n < attempts {
+				return errModelClock
 			}
-		}
-		if reasons == nil {
-			m.note("return %d nil", value)
-			return
-		}
-		m.note("return %d attempts=%d waited=%v err=%s reason=%s", value, n, waited, c.errName(last), reason)
+			return t.err
+		}, retry.WithClock(modelClock(func(time.Duration) error {
+			if n < attempts {
+				return nil
+			}
+			return e.Reason
+		})), retry.WithMaxAttempts(retry.Unlimited), retry.WithMaxRetryAfter(math.MaxInt64))
+		e = err.(*retry.Error)
 	}
-	endOfCtx := func() {
-		if c.expires {
-			end(context.DeadlineExceeded, c.cause())
-		} else {
-			end(context.Canceled, c.cause())
-		}
+	switch e.Reason {
+	case retry.ErrBudget:
+		t.gaveUp = true
+	case retry.ErrExhausted:
+		t.gaveUp = t.gaveUp || attempts > 1
+	case retry.ErrMaxElapsed, retry.ErrDeadline:
+		t.gaveUp = t.gaveUp || attempts > 1 && t.after == 0
+	case retry.ErrInvalid:
+		t.permanent = true
 	}
+	t.restart = false
+	t.err, t.text = e, fmt.Sprintf("nested(%s, %d attempts, %v, %s)", t.text, attempts, e.Reason, by)
+	return t
+}
 
-	// 1. An option or argument is invalid.
-	if c.invalid != nil {
-		m.note("return 0 attempts=0 waited=0s err=nil reason=invalid")
+// A modelRetryAfter asks for a delay as an error of another package does.
+type modelRetryAfter struct {
+	error
+	after time.Duration
+}
+
+func (e *modelRetryAfter) Unwrap() error             { return e.error }
+func (e *modelRetryAfter) RetryAfter() time.Duration { return e.after }
+
+// A modelClock stands still and calls itself to sleep.
+type modelClock func(time.Duration) error
+
+func (c modelClock) Now() time.Time                                 { return time.Time{} }
+func (c modelClock) Sleep(_ context.Context, d time.Duration) error { return c(d) }
+
+// A stage is what the model and the player have in common.
+type stage struct {
+	*scenario
+	call  *scriptedCall
+	n     int // the attempt that runs or ended last
+	now   time.Time
+	trace []string
+	act   func(action string)
+}
+
+func (s *stage) attempt() scriptedAttempt {
+	if s.n == 0 || s.n > len(s.call.attempts) {
+		return scriptedAttempt{returned: tree{text: "nil"}, mapped: tree{text: "nil"}}
+	}
+	return s.call.attempts[s.n-1]
+}
+
+// line adds a line to the trace, and then does what is scripted for that place.
+func (s *stage) line(format string, args ...any) {
+	s.trace = append(s.trace, fmt.Sprintf(format, args...))
+	if a := s.attempt(); a.place != "" && strings.HasPrefix(format, a.place) {
+		s.trace = append(s.trace, "  "+a.action)
+		s.now = s.now.Add(a.advance)
+		s.act(a.action)
+	}
+}
+
+// play makes the calls of the scenario with run and returns the trace.
+func (s *stage) play(run func(), tokens func() int) []string {
+	s.now = time.Date(2001, 2, 3, 4, 5, 6, 0, time.UTC)
+	for i := range s.calls {
+		s.call, s.n = &s.calls[i], 0
+		s.line("call %+v", s.call.options)
+		func() {
+			defer func() {
+				if r := recover(); r != nil && r != any(errModelCause) {
+					panic(r)
+				}
+			}()
+			run()
+		}()
+		s.line("tokens %d", tokens())
+	}
+	return s.trace
+}
+
+// A model is the specification of Do in the form of a program.
+type model struct {
+	stage
+	tokens int
+
+	// of the call
+	start         time.Time
+	done          bool // ctx is
+	last          int  // the attempt whose error was the last
+	waited, after time.Duration
+}
+
+func (m *model) deposit(thousandths int) { m.tokens = min(m.tokens+thousandths, m.capacity) }
+
+func (m *model) act(action string) {
+	switch {
+	case action == "cancel":
+		m.done = true
+	case action == "deposit":
+		m.deposit(m.ratio)
+	case action == "withdraw" && m.tokens >= 1000:
+		m.tokens -= 1000
+	case action == "panic":
+		panic(errModelCause)
+	}
+}
+
+func (m *model) run() {
+	m.start, m.done, m.last, m.waited, m.after = m.now, m.call.options.canceled, 0, 0, 0
+	reason := m.loop()
+	if m.call.options.hooks {
+		m.line("done attempt=%d err=%d waited=%v elapsed=%v reason=%s", m.n, m.last, m.waited, m.now.Sub(m.start), reason)
+	}
+	if reason == "" {
+		m.line("return value=%d", m.n)
 		return
 	}
+	m.line("return %s value=%d attempts=%d err=%d waited=%v after=%v", reason, m.n, m.n, m.last, m.waited, m.after)
+}
+
+// loop returns the reason for the end of the call. Step 1, invalid options, has tests of
+// its own.
+func (m *model) loop() (reason string) {
+	c := m.call.options
+	counted, since := 0, m.now // attempts before the last Restart, and the end of the attempt that it marked
+	random := rand.New(rand.NewPCG(c.seed, c.seed))
+	held := false // a token, for an attempt that was not made yet
+	defer func() {
+		if held {
+			m.deposit(1000)
+		}
+	}()
 	for {
-		// 2. Before every attempt, the first included: ctx is done.
+		// 2. If ctx is done before an attempt, stop.
 		if m.done {
-			endOfCtx()
-			return
+			return "+canceled+cause"
 		}
-		// 3. Call fn. Success counts, even if ctx has ended meanwhile.
-		n++
-		a := c.attempt(n)
-		m.note("fn previous=%d", n-1)
-		if m.happen(a.inFn) {
-			return
+
+		// 3. Call fn and the error map. A success and a Restart deposit in the budget.
+		m.n++
+		paid := held
+		held = false
+		a := m.attempt()
+		m.line("fn previous=%d %s -> %s", m.n-1-counted, a.returned.text, a.mapped.text)
+		if c.errorMap {
+			m.line("map %v", true)
 		}
-		value = n
-		if a.result == nil {
+		err := a.mapped
+		if err.err == nil || err.restart {
 			m.deposit(m.ratio)
-			end()
-			return
+			if paid {
+				m.deposit(1000)
+			}
 		}
-		last = a.result.bare().err
+		if err.err == nil {
+			return ""
+		}
+		m.last, m.after = m.n, err.after
+		if err.restart {
+			counted, since = m.n-1, m.now
+		}
+
 		// 4. ctx is done.
 		if m.done {
-			endOfCtx()
-			return
+			return "+canceled+cause"
 		}
+
 		// 5. The error is not retryable.
-		retryable := false
-		if !a.result.permanent() {
-			asked := false
-			switch c.filter {
-			case 0:
-				retryable = !a.result.final()
-			case 1:
-				asked = true
-			case 2:
-				retryable = a.result.is(io.EOF)
-				asked = !retryable
-			case 3:
-				asked = true
-				_, retryable = find[*askingError](a.result)
-			}
-			if asked {
-				m.note("predicate")
-				if m.happen(a.inPred) {
-					return
-				}
-				retryable = retryable || a.holds
+		if err.permanent {
+			return "+not retryable"
+		}
+		if err.gaveUp && c.maxAttempts != retry.Unlimited {
+			return "+not retryable+nested"
+		}
+		if c.predicate {
+			if m.line("predicate %v", true); !a.retryable {
+				return "+not retryable"
 			}
 		}
-		if !retryable {
-			end(retry.ErrNotRetryable)
-			return
+
+		// 6. It was the last attempt.
+		attempt := m.n - counted
+		if attempt == cmp.Or(c.maxAttempts, 5) {
+			return "+exhausted"
 		}
-		// 6. That was the last attempt.
-		if n == maxAttempts {
-			end(retry.ErrExhausted)
-			return
+
+		// 7. The error asks for too long a delay.
+		if err.after > cmp.Or(c.maxRetryAfter, time.Minute) {
+			return "+retry after"
 		}
-		// 7. The wait is the backoff with jitter, and on top what was asked for.
-		var ceiling time.Duration
-		switch c.backoff {
-		case 0:
-			m.note("backoff %d", n)
-			if m.happen(a.inBackoff) {
-				return
-			}
+
+		// 8. The wait is the delay that the error asks for, and jitter.
+		elapsed, left := m.now.Sub(since), time.Duration(math.MaxInt64)
+		if c.maxElapsed > 0 {
+			left = c.maxElapsed - elapsed
+		}
+		deadline := m.start.Add(c.deadline)
+		if c.deadline > 0 {
+			left = min(left, deadline.Sub(m.now))
+		}
+		spread := min(err.after/2, (left-err.after)/2)
+		ceiling := min(250*time.Millisecond<<(attempt-1), 8*time.Second)
+		if c.backoff {
+			m.line("backoff %d", attempt)
 			ceiling = max(a.ceiling, 0)
-		case 1:
-			ceiling = max(c.constant, 0)
-		case 2:
-			ceiling = min(250*time.Millisecond<<(n-1), 8*time.Second)
 		}
-		var wait time.Duration
-		switch c.jitter {
-		case 0:
-			m.note("jitter %v", ceiling)
-			if m.happen(a.inJitter) {
-				return
-			}
-			wait = max(a.drawn, 0)
-		case 1:
-			wait = retry.FullJitter(ceiling, random)
-		case 2:
-			wait = retry.EqualJitter(ceiling, random)
-		case 3:
-			wait = ceiling
+		ceiling = max(ceiling, spread)
+		drawn := max(a.drawn, 0)
+		if c.jitter {
+			m.line("jitter %v", ceiling)
+		} else {
+			drawn = retry.FullJitter(ceiling, random)
 		}
-		wait = saturatingAdd(wait, a.result.pushback())
-		// 8. The next attempt would begin too late for WithMaxElapsed.
-		elapsed := m.now.Sub(start)
-		if c.maxElapsed != 0 && saturatingAdd(elapsed, wait) >= c.maxElapsed {
-			end(retry.ErrMaxElapsed)
-			return
+		wait := saturatingSum(err.after, drawn)
+
+		// 9. The next attempt would exceed MaxElapsed.
+		if c.maxElapsed > 0 && saturatingSum(elapsed, wait) >= c.maxElapsed {
+			return "+max elapsed"
 		}
-		// 9. Or for ctx's deadline.
-		if c.deadline != 0 && !m.now.Add(wait).Before(c.deadlineAt(start)) {
-			end(context.DeadlineExceeded)
-			return
+
+		// 10. The next attempt would miss the deadline.
+		if c.deadline > 0 && !m.now.Add(wait).Before(deadline) {
+			return "+deadline+timeout"
 		}
-		// 10. The budget has no token. From here on, whoever does not get to the
-		// next attempt gives the token back.
-		giveBack := func() {}
-		if m.budget {
+
+		// 11. The budget has no token.
+		if m.capacity > 0 {
 			if m.tokens < 1000 {
-				end(retry.ErrBudget)
-				return
+				return "+budget"
 			}
 			m.tokens -= 1000
-			giveBack = func() { m.deposit(1000) }
+			held = true
 		}
-		// 11. OnRetry, but not if ctx ended since 4: then there will be no sleep.
-		hooks := c.hooks
+
+		// 12. Call the OnRetry hook, but not if ctx is done, because no wait follows then.
+		if c.hooks && !m.done {
+			m.line("retrying attempt=%d err=%d wait=%v waited=%v elapsed=%v",
+				m.n, m.last, wait, m.waited, m.now.Sub(m.start))
+		}
+
+		// 13. ctx is done.
 		if m.done {
-			hooks = nil
+			return "+canceled+cause"
 		}
-		for i, h := range hooks {
-			switch h.kind {
-			case loggerHook:
-				m.note("log attempt=%d wait=%v err=%s", n, wait, c.errName(last))
-			case onRetryHook:
-				m.note("hook %s retry attempt=%d err=%s wait=%v waited=%v elapsed=%v reason=",
-					h.name, n, c.errName(last), wait, waited, elapsed)
-				if i == c.lastOnRetry() && m.happen(a.inHook) {
-					giveBack()
-					return
-				}
-				if h.panics {
-					m.note("log of a panic")
-				}
-			}
-		}
-		// 12. ctx is done.
-		if m.done {
-			giveBack()
-			endOfCtx()
-			return
-		}
-		// 13. Sleep.
-		m.note("sleep %v", wait)
-		if m.happen(a.inSleep) {
-			giveBack()
-			return
-		}
-		if a.sleep == sleepsTillEnd && !m.done {
-			a.sleep = sleepsWell
-		}
-		if a.sleep == sleepsWell {
-			m.now = m.now.Add(wait)
-		}
-		if a.sleep == sleepsWell || a.sleep == sleepsShort {
-			waited = saturatingAdd(waited, wait)
-			if m.done { // which ends it in 2
-				giveBack()
-			}
-			continue
-		}
-		giveBack()
+
+		// 14. Wait. If ctx and the clock fail, the reason is that of ctx.
+		m.line("sleep %v", wait)
 		switch {
-		case m.done:
-			endOfCtx()
-		case a.sleep == sleepsBroken:
-			end(errScriptedClock)
-		case a.sleep == sleepsMisled:
-			end(context.DeadlineExceeded)
+		case m.done && !a.wakes:
+			return "+canceled+cause"
+		case a.clockFails && !m.done:
+			return "+clock"
+		case !a.clockFails:
+			m.now = m.now.Add(min(wait, time.Hour))
+			m.waited = saturatingSum(m.waited, wait)
 		}
-		return
 	}
 }
 
-func saturatingAdd(a, b time.Duration) time.Duration {
+func saturatingSum(a, b time.Duration) time.Duration {
 	if b > 0 && a > math.MaxInt64-b {
 		return math.MaxInt64
 	}
 	return a + b
 }
 
-// A scenarioCtx has a deadline by the clock of the scenario, and says of its end
-// what the scenario wants.
-type scenarioCtx struct {
-	context.Context
-	deadline time.Time // zero: none
-	expires  bool
-}
-
-func (c *scenarioCtx) Deadline() (time.Time, bool) { return c.deadline, !c.deadline.IsZero() }
-
-func (c *scenarioCtx) Err() error {
-	if err := c.Context.Err(); err == nil || !c.expires {
-		return err
-	}
-	return context.DeadlineExceeded
-}
-
-// A player plays the scenario with the library. It is the Clock and the
-// slog.Handler of the calls, too.
+// A player makes the calls of the scenario with the package. It is also their Clock.
 type player struct {
-	*scenario
-	t      *testing.T
-	trace  []string
-	now    time.Time
-	shared *retry.Budget
-
-	// of the call that is played
-	c       *scriptedCall
-	n       int // the attempt that runs, or ended last
-	ctx     context.Context
-	cancel  func()
-	attempt context.Context // what fn got
+	stage
+	budget *retry.Budget
+	cancel context.CancelCauseFunc
 }
 
-func (p *player) note(format string, args ...any) {
-	p.trace = append(p.trace, fmt.Sprintf(format, args...))
-}
-
-func (p *player) happen(e effect) {
-	p.now = p.now.Add(e.advance)
-	if p.shared != nil && e.budget != 0 {
+func (p *player) act(action string) {
+	switch action {
+	case "cancel":
+		p.cancel(errModelCause)
+	case "panic":
+		panic(errModelCause)
+	case "deposit", "withdraw":
 		var err error
-		if e.budget == 2 {
-			err = errScriptedPanic
+		if action == "withdraw" {
+			err = errModelClock
 		}
-		_ = retry.Do(context.Background(), func(context.Context) error { return err },
-			retry.WithBudget(p.shared), retry.WithMaxAttempts(2), retry.WithBackoff(retry.Constant(0)))
-	}
-	if e.cancel {
-		p.cancel()
-	}
-	switch e.leave {
-	case 1:
-		panic(errScriptedPanic)
-	case 2:
-		runtime.Goexit()
+		if p.budget != nil {
+			_ = retry.Do(context.Background(), func(context.Context) error { return err }, retry.WithBudget(p.budget),
+				retry.WithMaxAttempts(2), retry.WithClock(modelClock(func(time.Duration) error { return nil })))
+		}
 	}
 }
 
-func (p *player) play() []string {
-	p.now = scenarioStart
-	if p.budget {
-		p.shared = retry.NewBudget(p.capacity, float64(p.ratio)/1000)
-	}
-	for i := range p.calls {
-		p.c, p.n, p.attempt = &p.calls[i], 0, nil
-		p.callApart()
-		if p.c.attemptTimeout && p.attempt != nil && p.attempt.Err() == nil {
-			p.t.Error("ctx of the last attempt is still alive")
-		}
-		tokens := 0.0
-		if p.shared != nil {
-			tokens = p.shared.Tokens()
-		}
-		p.note("tokens %.0f", tokens*1000)
-	}
-	return p.trace
+// A modelCtx has a deadline by the clock of the scenario.
+type modelCtx struct {
+	context.Context
+	deadline time.Time
 }
 
-// callApart makes the call on a goroutine of its own, which it may exit.
-func (p *player) callApart() {
-	finished := make(chan struct{})
-	go func() {
-		defer close(finished)
-		returned := false
-		defer func() {
-			if v := recover(); v != nil {
-				p.note("panic %v", v)
-			} else if !returned {
-				p.note("goexit")
-			}
-		}()
-		p.call()
-		returned = true
-	}()
-	<-finished
-}
+func (c *modelCtx) Deadline() (time.Time, bool) { return c.deadline, !c.deadline.IsZero() }
 
-func (p *player) call() {
-	c := p.c
+func (p *player) run() {
+	c := p.call.options
 	parent, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
-	p.cancel = func() { cancel(c.cause()) }
-	if c.dead {
-		p.cancel()
+	p.cancel = cancel
+	if c.canceled {
+		p.cancel(errModelCause)
 	}
-	p.ctx = &scenarioCtx{parent, c.deadlineAt(p.now), c.expires}
-	if c.nested {
-		p.ctx = inSecondAttempt(p.ctx)
+	ctx := &modelCtx{Context: parent}
+	if c.deadline > 0 {
+		ctx.deadline = p.now.Add(c.deadline)
 	}
-	layers := p.options()
-	p.ctx = retry.Override(p.ctx, layers[1]...)
-	p.ctx = retry.Override(p.ctx, layers[2]...)
-	value, err := p.enter(layers[0])
+	own, override := p.options()
+	value, err := retry.DoValue(retry.Override(ctx, override...), p.fn, own...)
 	if err == nil {
-		p.note("return %d nil", value)
+		p.line("return value=%d", value)
 		return
 	}
-	e, ok := err.(*retry.Error)
-	if !ok {
-		p.t.Errorf("error is a %T, not a *retry.Error", err)
-		return
-	}
-	p.note("return %d attempts=%d waited=%v err=%s reason=%s", value, e.Attempts, e.Waited, c.errName(e.Err), reasonName(e.Reason))
-	p.checkError(e)
+	e := err.(*retry.Error)
+	p.line("return %s value=%d attempts=%d err=%d waited=%v after=%v",
+		reasonName(e.Reason), value, e.Attempts, p.failed(e.Err), e.Waited, e.RetryAfter())
 }
 
-// checkError checks what is the same for every error, and so not in the trace.
-func (p *player) checkError(e *retry.Error) {
-	if !same(errors.Unwrap(e), e.Err) {
-		p.t.Errorf("errors.Unwrap gives %v, Err is %v", errors.Unwrap(e), e.Err)
-	}
-	rest, ok := strings.CutPrefix(e.Error(), "retry: ")
-	tail := fmt.Sprintf(" after %d attempts", e.Attempts)
-	switch e.Attempts {
-	case 0:
-		tail = " before the first attempt"
-	case 1:
-		tail = " after 1 attempt"
-	}
-	if e.Err != nil {
-		tail += ": " + e.Err.Error()
-	}
-	reason, ok2 := strings.CutSuffix(rest, tail)
-	if !ok || !ok2 || reason == "" || strings.Contains(reason, "\n") {
-		p.t.Errorf("text %q, want one line with a reason before %q", e.Error(), tail)
-	}
-	if p.c.invalid != nil {
-		for _, name := range p.c.invalid.named {
-			if !strings.Contains(e.Reason.Error(), name) {
-				p.t.Errorf("reason %q does not name %q", e.Reason, name)
-			}
+// options returns the options of the call, and those that it gets from Override.
+func (p *player) options() (own, override []retry.Option) {
+	c := p.call.options
+	random := rand.New(rand.NewPCG(c.seed, 0))
+	add := func(given bool, o retry.Option) {
+		switch {
+		case !given:
+		case random.IntN(2) == 0:
+			own = append(own, o)
+		default:
+			override = append(override, o)
 		}
 	}
+	add(true, retry.WithClock(p))
+	add(true, retry.WithSource(rand.NewPCG(c.seed, c.seed)))
+	add(c.maxAttempts > 0, retry.WithMaxAttempts(max(c.maxAttempts, 1)))
+	add(c.maxElapsed > 0, retry.WithMaxElapsed(max(c.maxElapsed, 1)))
+	add(c.maxRetryAfter > 0, retry.WithMaxRetryAfter(max(c.maxRetryAfter, 1)))
+	add(c.timeout, retry.WithAttemptTimeout(time.Hour))
+	add(c.backoff, retry.WithBackoff(retry.BackoffFunc(func(attempt int) time.Duration {
+		p.line("backoff %d", attempt)
+		return p.attempt().ceiling
+	})))
+	add(c.jitter, retry.WithJitter(func(ceiling time.Duration, _ *rand.Rand) time.Duration {
+		p.line("jitter %v", ceiling)
+		return p.attempt().drawn
+	}))
+	add(c.predicate, retry.WithRetryIf(func(err error) bool {
+		p.line("predicate %v", err == p.attempt().mapped.err)
+		return p.attempt().retryable
+	}))
+	add(c.errorMap, retry.WithMapError(func(_ context.Context, err error) error {
+		p.line("map %v", err == p.attempt().returned.err)
+		return p.attempt().mapped.err
+	}))
+	add(c.hooks, retry.WithOnRetry(func(_ context.Context, ev retry.Event) {
+		p.line("retrying attempt=%d err=%d wait=%v waited=%v elapsed=%v",
+			ev.Attempt, p.failed(ev.Err), ev.Wait, ev.Waited, ev.Elapsed)
+	}))
+	add(c.hooks, retry.WithOnDone(func(_ context.Context, ev retry.Event) {
+		p.line("done attempt=%d err=%d waited=%v elapsed=%v reason=%s",
+			ev.Attempt, p.failed(ev.Err), ev.Waited, ev.Elapsed, reasonName(ev.Reason))
+	}))
+	if p.budget != nil {
+		add(true, retry.WithBudget(p.budget))
+	}
+	return own, override
 }
 
-// inSecondAttempt returns ctx as seen from the second attempt of another Do.
-func inSecondAttempt(ctx context.Context) context.Context {
-	var second context.Context
-	// Without ctx's end and deadline: that Do is not what is played.
-	_ = retry.Do(context.WithoutCancel(ctx), func(attempt context.Context) error {
-		if retry.PreviousAttempts(attempt) == 0 {
-			return errScriptedPanic
-		}
-		second = attempt
-		return nil
-	}, retry.WithBackoff(retry.Constant(0)))
-	return &nestedCtx{ctx, second}
-}
-
-// A nestedCtx ends with its Context and has the values of an attempt, too.
-type nestedCtx struct {
-	context.Context
-	attempt context.Context
-}
-
-func (c *nestedCtx) Value(key any) any {
-	if v := c.attempt.Value(key); v != nil {
-		return v
-	}
-	return c.Context.Value(key)
-}
-
-// enter calls the library in the form of the scenario.
-func (p *player) enter(opts []retry.Option) (int, error) {
-	ctx, fn := p.ctx, p.fn
-	if p.c.invalid != nil && p.c.invalid.noCtx {
-		ctx = nil
-	}
-	if p.c.invalid != nil && p.c.invalid.noFn {
-		fn = nil
-	}
-	switch p.c.form {
-	case 1:
-		return retry.DoValue(ctx, fn, opts...)
-	case 2:
-		return retry.Wrap(fn, opts...)(ctx)
-	case 3:
-		var unary func(context.Context, int) (int, error)
-		if fn != nil {
-			unary = func(ctx context.Context, in int) (int, error) {
-				out, err := fn(ctx)
-				return out + in - 42, err
-			}
-		}
-		return retry.WrapUnary(unary, opts...)(ctx, 42)
-	}
-	value := 0
-	if fn == nil {
-		return 0, retry.Do(ctx, nil, opts...)
-	}
-	err := retry.Do(ctx, func(ctx context.Context) (err error) {
-		value, err = fn(ctx)
-		return err
-	}, opts...)
-	return value, err
-}
-
-func (p *player) fn(ctx context.Context) (int, error) {
-	if p.c.attemptTimeout {
-		if p.attempt != nil && p.attempt.Err() == nil {
-			p.t.Error("ctx of the attempt before is still alive")
-		}
-		if _, ok := ctx.Deadline(); !ok || ctx.Err() != nil {
-			p.t.Errorf("ctx of attempt %d: no deadline, or dead: %v", p.n+1, ctx.Err())
-		}
-	}
-	p.attempt = ctx
+func (p *player) fn(ctx context.Context) (value int, err error) {
 	p.n++
-	p.note("fn previous=%d", retry.PreviousAttempts(retry.Override(ctx)))
-	a := p.c.attempt(p.n)
-	p.happen(a.inFn)
-	if a.result == nil {
-		return p.n, nil
-	}
-	return p.n, a.result.err
+	a := p.attempt()
+	p.line("fn previous=%d %s -> %s", retry.PreviousAttempts(ctx), a.returned.text, a.mapped.text)
+	return p.n, a.returned.err
 }
-
-// options returns those of the call and of the two overrides around it.
-func (p *player) options() [3][]retry.Option {
-	c := p.c
-	var layers [3][]retry.Option
-	add := func(layer int, o retry.Option) { layers[layer] = append(layers[layer], o) }
-	// What is given here is given again below, and that must win.
-	add(0, retry.WithClock(brokenClock{}))
-	add(0, retry.WithBackoff(retry.BackoffFunc(func(int) time.Duration { panic("overridden backoff") })))
-	add(0, retry.WithJitter(func(time.Duration, *rand.Rand) time.Duration { panic("overridden jitter") }))
-	if c.invalid != nil {
-		add(0, c.invalid.option)
-	}
-	where := 0
-	next := func(o retry.Option) {
-		if c.bundles[0] == 0 { // all are options of the call
-			add(0, o)
-			return
-		}
-		where++ // each is in another layer than the one before
-		add(where%3, o)
-	}
-	next(retry.WithClock(p))
-	if c.maxAttempts != 0 {
-		add(0, retry.WithMaxAttempts(99))
-		next(retry.WithMaxAttempts(c.maxAttempts))
-	}
-	if c.maxElapsed != 0 {
-		add(0, retry.WithMaxElapsed(1))
-		next(retry.WithMaxElapsed(c.maxElapsed))
-	}
-	if c.attemptTimeout {
-		next(retry.WithAttemptTimeout(time.Hour))
-	}
-	switch c.backoff {
-	case 0:
-		next(retry.WithBackoff(retry.BackoffFunc(p.delay)))
-	case 1:
-		next(retry.WithBackoff(retry.Constant(c.constant)))
-	case 2:
-		next(retry.WithBackoff(retry.Exponential{}))
-	}
-	next(retry.WithJitter([]retry.Jitter{p.draw, retry.FullJitter, retry.EqualJitter, retry.NoJitter}[c.jitter]))
-	next(retry.WithSource(rand.NewPCG(c.seed, c.seed)))
-	switch c.filter {
-	case 1:
-		next(retry.WithRetryIf(p.holds))
-	case 2:
-		next(retry.WithRetryIf(retry.Is(io.EOF), p.holds))
-	case 3:
-		next(retry.WithRetryIf(p.holds, retry.As[*askingError]()))
-	}
-	if p.shared != nil {
-		next(retry.WithBudget(p.shared))
-	}
-	for i, h := range c.hooks {
-		switch h.kind {
-		case onRetryHook:
-			add(h.layer, retry.WithOnRetry(p.hook(h, "retry", i == c.lastOnRetry())))
-		case onDoneHook:
-			add(h.layer, retry.WithOnDone(p.hook(h, "done", false)))
-		case loggerHook:
-			add(h.layer, retry.WithLogger(slog.New(p), slog.LevelInfo))
-		}
-	}
-	for i, opts := range layers {
-		switch c.bundles[i] {
-		case 2:
-			layers[i] = []retry.Option{retry.Policy(opts...)}
-		case 3:
-			half := len(opts) / 2
-			layers[i] = []retry.Option{nil, retry.Policy(opts[:half]...), retry.Policy(retry.Policy(opts[half:]...), nil)}
-		}
-	}
-	return layers
-}
-
-// A brokenClock must never be asked.
-type brokenClock struct{}
-
-func (brokenClock) Now() time.Time                             { panic("overridden clock") }
-func (brokenClock) Sleep(context.Context, time.Duration) error { panic("overridden clock") }
 
 func (p *player) Now() time.Time { return p.now }
 
 func (p *player) Sleep(ctx context.Context, d time.Duration) error {
-	p.note("sleep %v", d)
-	a := p.c.attempt(p.n)
-	p.happen(a.inSleep)
-	switch a.sleep {
-	case sleepsShort:
-		return nil
-	case sleepsTillEnd:
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-	case sleepsBroken:
-		return errScriptedClock
-	case sleepsMisled:
-		return context.DeadlineExceeded
+	p.line("sleep %v", d)
+	switch {
+	case ctx.Err() != nil && !p.attempt().wakes:
+		return ctx.Err()
+	case p.attempt().clockFails:
+		return errModelClock
 	}
-	p.now = p.now.Add(d)
+	p.now = p.now.Add(min(d, time.Hour))
 	return nil
 }
 
-func (p *player) delay(attempt int) time.Duration {
-	p.note("backoff %d", attempt)
-	a := p.c.attempt(p.n)
-	p.happen(a.inBackoff)
-	return a.ceiling
+// failed returns the attempt whose error, without outermost markers, is err, or 0.
+func (p *player) failed(err error) int {
+	return 1 + slices.IndexFunc(p.call.attempts, func(a scriptedAttempt) bool { return err != nil && err == a.mapped.bare })
 }
 
-func (p *player) draw(ceiling time.Duration, _ *rand.Rand) time.Duration {
-	p.note("jitter %v", ceiling)
-	a := p.c.attempt(p.n)
-	p.happen(a.inJitter)
-	return a.drawn
-}
-
-func (p *player) holds(err error) bool {
-	p.note("predicate")
-	a := p.c.attempt(p.n)
-	if !same(err, a.result.err) {
-		p.t.Errorf("predicate got %#v, want the error as fn returned it: %#v", err, a.result.err)
-	}
-	p.happen(a.inPred)
-	return a.holds
-}
-
-func (p *player) hook(h scriptedHook, what string, effects bool) func(context.Context, retry.Event) {
-	return func(ctx context.Context, ev retry.Event) {
-		if ctx != p.ctx {
-			p.t.Error("hook got another ctx than that of Do")
-		}
-		p.note("hook %s %s attempt=%d err=%s wait=%v waited=%v elapsed=%v reason=%s",
-			h.name, what, ev.Attempt, p.c.errName(ev.Err), ev.Wait, ev.Waited, ev.Elapsed, reasonName(ev.Reason))
-		if effects {
-			p.happen(p.c.attempt(p.n).inHook)
-		}
-		if h.panics {
-			panic(h.name)
-		}
-	}
-}
-
-func (p *player) Enabled(context.Context, slog.Level) bool { return true }
-func (p *player) WithAttrs([]slog.Attr) slog.Handler       { return p }
-func (p *player) WithGroup(string) slog.Handler            { return p }
-
-func (p *player) Handle(_ context.Context, r slog.Record) error {
-	if r.Level == slog.LevelError {
-		p.note("log of a panic")
-		return nil
-	}
-	attrs := map[string]any{}
-	r.Attrs(func(a slog.Attr) bool {
-		attrs[a.Key] = a.Value.Any()
-		return true
-	})
-	if r.Message != "retrying" || r.Level != slog.LevelInfo {
-		p.t.Errorf("logged %q at %v", r.Message, r.Level)
-	}
-	err, _ := attrs["err"].(error)
-	p.note("log attempt=%v wait=%v err=%s", attrs["attempt"], attrs["wait"], p.c.errName(err))
-	return nil
-}
-
-// compareWithModel plays a scenario twice and returns the trace of the model.
-func compareWithModel(t *testing.T, data []byte) []string {
+// playTwice plays the scenario in data with the model and with Do. It fails with the
+// first difference, and returns the trace.
+func playTwice(t *testing.T, data []byte) []string {
 	t.Helper()
-	s := decodeScenario(data)
-	want := (&model{scenario: s}).play()
-	got := (&player{scenario: s, t: t}).play()
-	if !slices.Equal(got, want) {
-		for i := 0; ; i++ {
-			if i == len(got) || i == len(want) || got[i] != want[i] {
-				got = slices.Insert(got, i, "--- from here on:")
-				want = slices.Insert(want, i, "--- from here on:")
-				break
-			}
-		}
-		t.Errorf("trace:\n\t%s\nwant:\n\t%s\nscenario %q",
-			strings.Join(got, "\n\t"), strings.Join(want, "\n\t"), data)
+	s := (&dice{data}).scenario()
+	m := &model{stage: stage{scenario: s}, tokens: s.capacity}
+	m.stage.act = m.act
+	p := &player{stage: stage{scenario: s}}
+	p.stage.act = p.act
+	if s.capacity > 0 {
+		p.budget = retry.NewBudget(s.capacity/1000, float64(s.ratio)/1000)
 	}
-	return want
+	want := m.play(m.run, func() int { return m.tokens })
+	got := p.play(p.run, func() int {
+		if p.budget == nil {
+			return 0
+		}
+		return int(math.Round(p.budget.Tokens() * 1000))
+	})
+	got, want = append(got, "the end"), append(want, "the end")
+	for i := range got {
+		if got[i] != want[i] {
+			t.Fatalf("trace of Do:\n\t%s\nwant the last line to be:\n\t%s", strings.Join(got[:i+1], "\n\t"), want[i])
+		}
+	}
+	return got
 }
 
-// The random scenarios that go test plays each time; FuzzDo goes on from there.
-func TestDoAgainstModel(t *testing.T) {
+func TestModel(t *testing.T) {
 	scenarios := 20_000
 	if testing.Short() {
 		scenarios = 2_000
 	}
 	random := rand.NewChaCha8([32]byte{1})
-	data := make([]byte, 400)
+	data := make([]byte, 700)
 	seen := map[string]int{}
 	for range scenarios {
 		_, _ = random.Read(data)
-		for _, line := range compareWithModel(t, data) {
-			what, rest, _ := strings.Cut(line, " ")
-			if what == "return" {
-				_, reason, _ := strings.Cut(rest, "reason=")
-				what += " " + reason
+		for _, line := range playTwice(t, data) {
+			for _, known := range traceTable {
+				if strings.HasPrefix(line, known.name) || strings.HasPrefix(line, "return") && strings.Contains(line, known.name) {
+					seen[known.name]++
+				}
 			}
-			seen[what]++
-		}
-		if t.Failed() {
-			return
 		}
 	}
-	// The comparison is worth what the scenarios reach.
-	for _, what := range []string{
-		"return ", "return exhausted", "return not retryable", "return max elapsed", "return budget",
-		"return invalid", "return canceled", "return deadline", "return canceled+cause",
-		"return deadline+cause", "return clock", "panic", "goexit", "log",
-		"hook", "sleep", "fn", "predicate", "backoff", "jitter",
-	} {
-		if seen[what] < scenarios/100 {
-			t.Errorf("%q occurred %d times in %d scenarios: they do not reach it often enough", what, seen[what], scenarios)
+	for _, known := range traceTable {
+		if seen[known.name] < scenarios/100 {
+			t.Errorf("%q occurs %d times in %d scenarios, want at least %d", known.name, seen[known.name], scenarios, scenarios/100)
 		}
 	}
 }
 
-// A tree is an error, and what is known of it without asking the library: it is
-// built together with the error.
-type tree struct {
-	err  error
-	kids []*tree // what it wraps; Err and Reason of a *retry.Error, either may be nil
-
-	marker bool          // Permanent or After, which come off at the outside
-	stop   bool          // Permanent
-	asks   time.Duration // what RetryAfter returns
-	gaveUp bool          // one of the reasons of the package
-	inner  bool          // a *retry.Error: what is below it spoke to another Do
-	ctxEnd bool          // the end of a ctx: its cause says nothing about retrying
-	claims error         // what its method Is answers to
-	yields *leafError    // what its method As gives
-}
-
-func (d *dice) tree(depth int) *tree {
-	if depth == 0 {
-		return d.leaf()
-	}
-	kid := func() *tree { return d.tree(depth - 1) }
-	switch d.roll(28) {
-	case 1:
-		t := &tree{kids: []*tree{kid()}, marker: true, stop: true}
-		t.err = retry.Permanent(t.kids[0].err)
-		return t
-	case 2, 3, 4:
-		t := &tree{asks: d.duration(), kids: []*tree{kid()}, marker: true}
-		t.err = retry.After(t.kids[0].err, t.asks)
-		return t
-	case 5:
-		t := &tree{asks: d.duration(), kids: []*tree{kid()}}
-		t.err = &askingError{t.kids[0].err, t.asks}
-		return t
-	case 6, 7:
-		t := &tree{kids: []*tree{kid()}}
-		t.err = fmt.Errorf("wrapped: %w", t.kids[0].err)
-		return t
-	case 8:
-		t := &tree{kids: []*tree{kid(), kid()}}
-		t.err = fmt.Errorf("%w beside %w", t.kids[0].err, t.kids[1].err)
-		return t
-	case 9:
-		t := &tree{kids: []*tree{kid(), kid(), kid()}}
-		t.err = errors.Join(t.kids[0].err, nil, t.kids[1].err, t.kids[2].err)
-		return t
-	case 10: // made by hand
-		t := &tree{kids: []*tree{nil, nil}, inner: true}
-		e := &retry.Error{Attempts: d.roll(4)}
-		if d.roll(8) != 1 {
-			t.kids[0] = kid()
-			e.Err = t.kids[0].err
-		}
-		if d.roll(8) != 1 {
-			t.kids[1] = kid()
-			e.Reason = t.kids[1].err
-		}
-		t.err = e
-		return t
-	case 11: // made by Do, after one attempt
-		last := kid()
-		err := retry.Do(context.Background(), func(context.Context) error { return last.err },
-			retry.WithMaxAttempts(1), retry.WithBackoff(retry.Constant(0)))
-		reason := &tree{err: err.(*retry.Error).Reason, gaveUp: true}
-		return &tree{err: err, kids: []*tree{last.bare(), reason}, inner: true}
-	case 12: // made by Do, which had no fn
-		err := retry.Do(context.Background(), nil)
-		reason := &tree{err: err.(*retry.Error).Reason, kids: []*tree{{err: retry.ErrInvalid}}, gaveUp: true}
-		return &tree{err: err, kids: []*tree{nil, reason}, inner: true}
-	case 13, 14: // made by Do, of which ctx ended
-		last, cause := kid(), kid()
-		ctx, cancel := context.WithCancelCause(context.Background())
-		err := retry.Do(ctx, func(context.Context) error {
-			cancel(cause.err)
-			return last.err
-		})
-		reason := &tree{
-			err:    err.(*retry.Error).Reason,
-			kids:   []*tree{{err: context.Canceled}, cause},
-			ctxEnd: true,
-		}
-		if d.roll(4) == 1 {
-			return reason
-		}
-		return &tree{err: err, kids: []*tree{last.bare(), reason}, inner: true}
-	}
-	return d.leaf()
-}
-
-var leafErrors = []error{
-	io.EOF, context.Canceled, context.DeadlineExceeded, &leafError{"shared"}, errClaimed,
-}
-
-var verdicts = []error{
-	retry.ErrExhausted, retry.ErrNotRetryable, retry.ErrMaxElapsed, retry.ErrBudget, retry.ErrInvalid,
-}
-
-func (d *dice) leaf() *tree {
-	switch d.roll(16) {
-	case 0, 1, 2:
-		return &tree{err: leafErrors[d.roll(len(leafErrors))]}
-	case 3:
-		return &tree{err: verdicts[d.roll(len(verdicts))], gaveUp: true}
-	case 4:
-		return &tree{err: (*retry.Error)(nil), inner: true}
-	case 5:
-		return &tree{err: (*askingError)(nil)}
-	case 6:
-		return &tree{err: (*leafError)(nil)}
-	case 7:
-		return &tree{err: sliceError{"a", "b"}}
-	case 8:
-		return &tree{err: boxError{[]int{d.roll(2)}}} // its type may be compared, it may not
-	case 9:
-		return &tree{err: boxError{d.roll(2)}}
-	case 10:
-		return &tree{err: &claimingError{errClaimed}, claims: errClaimed}
-	case 11:
-		leaf := &leafError{"yielded"}
-		return &tree{err: yieldingError{leaf}, yields: leaf}
-	case 12:
-		t := &tree{asks: d.duration()}
-		t.err = &askingError{nil, t.asks}
-		return t
-	}
-	return &tree{err: &leafError{"leaf"}}
-}
-
-type leafError struct{ text string }
-
-func (e *leafError) Error() string {
-	if e == nil {
-		return "typed nil"
-	}
-	return e.text
-}
-
-type askingError struct {
-	err error
-	d   time.Duration
-}
-
-func (e *askingError) Error() string { return "asks for time" }
-
-func (e *askingError) Unwrap() error {
-	if e == nil {
-		return nil
-	}
-	return e.err
-}
-
-func (e *askingError) RetryAfter() time.Duration {
-	if e == nil {
-		return 0
-	}
-	return e.d
-}
-
-type sliceError []string
-
-func (e sliceError) Error() string { return strings.Join(e, " ") }
-
-type boxError struct{ v any }
-
-func (e boxError) Error() string { return fmt.Sprint(e.v) }
-
-var errClaimed = errors.New("claimed")
-
-type claimingError struct{ claims error }
-
-func (e *claimingError) Error() string        { return "claims to be another" }
-func (e *claimingError) Is(target error) bool { return target == e.claims }
-
-type yieldingError struct{ leaf *leafError }
-
-func (e yieldingError) Error() string { return "yields another" }
-
-func (e yieldingError) As(target any) bool {
-	leaf, ok := target.(**leafError)
-	if ok {
-		*leaf = e.leaf
-	}
-	return ok
-}
-
-// same is a == b, save that what may not be compared is compared by its content.
-func same(a, b error) bool {
-	if a == nil || b == nil || reflect.TypeOf(a) != reflect.TypeOf(b) {
-		return a == nil && b == nil
-	}
-	if reflect.ValueOf(a).Comparable() {
-		return a == b
-	}
-	return reflect.DeepEqual(a, b)
-}
-
-// bare returns t without the markers at its outside.
-func (t *tree) bare() *tree {
-	for t.marker {
-		t = t.kids[0]
-	}
-	return t
-}
-
-// speaks reports whether t, and what it wraps, has a say in what the Do that got
-// it does.
-func (t *tree) speaks() bool { return t != nil && !t.inner && !t.ctxEnd }
-
-// permanent reports whether there is a Permanent in t.
-func (t *tree) permanent() bool {
-	return t.speaks() && (t.stop || slices.ContainsFunc(t.kids, (*tree).permanent))
-}
-
-// pushback returns the longest wait that t asks for.
-func (t *tree) pushback() time.Duration {
-	if !t.speaks() {
-		return 0
-	}
-	longest := max(t.asks, 0)
-	for _, kid := range t.kids {
-		longest = max(longest, kid.pushback())
-	}
-	return longest
-}
-
-// final reports whether another Do gave up already.
-func (t *tree) final() bool {
-	switch {
-	case t == nil || t.ctxEnd:
-		return false
-	case t.inner:
-		return len(t.kids) == 2 && t.kids[1].final()
-	}
-	return t.gaveUp || slices.ContainsFunc(t.kids, (*tree).final)
-}
-
-// is is errors.Is, and says no where that would panic.
-func (t *tree) is(target error) bool {
-	if t == nil || target == nil {
-		return false
-	}
-	if reflect.ValueOf(target).Comparable() && (same(t.err, target) || same(t.claims, target)) {
-		return true
-	}
-	return slices.ContainsFunc(t.kids, func(kid *tree) bool { return kid.is(target) })
-}
-
-// find is errors.AsType.
-func find[E error](t *tree) (E, bool) {
-	var found E
-	if t == nil {
-		return found, false
-	}
-	if e, ok := t.err.(E); ok {
-		return e, true
-	}
-	if e, ok := any(&found).(**leafError); ok && t.yields != nil {
-		*e = t.yields
-		return found, true
-	}
-	for _, kid := range t.kids {
-		if e, ok := find[E](kid); ok {
-			return e, true
-		}
-	}
-	return found, false
-}
-
-// all returns t and everything below it.
-func (t *tree) all() []*tree {
-	if t == nil {
-		return nil
-	}
-	nodes := []*tree{t}
-	for _, kid := range t.kids {
-		nodes = append(nodes, kid.all()...)
-	}
-	return nodes
-}
-
-// byLibrary reports whether t itself comes from package retry.
-func (t *tree) byLibrary() bool { return t.inner || t.marker || t.gaveUp || t.ctxEnd }
-
-// String shows the shape of t.
-func (t *tree) String() string {
-	if t == nil {
-		return "nil"
-	}
-	var kids []string
-	for _, kid := range t.kids {
-		kids = append(kids, kid.String())
-	}
-	return fmt.Sprintf("%T(%s)", t.err, strings.Join(kids, ", "))
+func FuzzModel(f *testing.F) {
+	data := make([]byte, 700)
+	_, _ = rand.NewChaCha8([32]byte{2}).Read(data)
+	f.Add(data)
+	f.Fuzz(func(t *testing.T, data []byte) { playTwice(t, data) })
 }

@@ -19,11 +19,11 @@ const (
 	maxAttempts    = 5
 	attemptTimeout = 750 * time.Millisecond
 	maxBackoff     = 150 * time.Millisecond
-	budgetCapacity = 8 // tokens: the retries that a run may make, all documents together
+	budgetCapacity = 4 // tokens: retries that fail, in all calls of a run
 )
 
 // previousAttempts is the header field with the number of attempts before this
-// one, from which a server can tell how much of its load is retries.
+// one. It tells a server how much of its load is retries.
 const previousAttempts = "Previous-Attempts"
 
 // A client fetches documents, with retries.
@@ -35,7 +35,7 @@ type client struct {
 	http   *http.Client
 }
 
-// A result is what came of one document.
+// A result is the outcome of one fetch.
 type result struct {
 	document string
 	attempts int
@@ -44,8 +44,8 @@ type result struct {
 	err      error // nil, or a *retry.Error
 }
 
-// newClient returns a client of the server at base. All its fetches share budget,
-// so that a server that is down gets a few retries, not a few for each document.
+// newClient returns a client of the server at base. All calls share budget, so that
+// a server that is down gets a few retries in all, not a few for each document.
 func newClient(base string, seed uint64, budget *retry.Budget, logger *slog.Logger) *client {
 	return &client{
 		base:   base,
@@ -63,7 +63,7 @@ func newClient(base string, seed uint64, budget *retry.Budget, logger *slog.Logg
 
 func (c *client) close() { c.http.CloseIdleConnections() }
 
-// fetch gets document, retrying as long as it makes sense.
+// fetch gets document, with retries.
 func (c *client) fetch(ctx context.Context, document string) result {
 	r := result{document: document}
 	r.body, r.err = retry.DoValue(ctx,
@@ -71,14 +71,14 @@ func (c *client) fetch(ctx context.Context, document string) result {
 		c.policy,
 		retry.WithSource(source(c.seed, document)),
 		retry.WithLogger(c.logger.With("doc", document), slog.LevelInfo),
-		// The way to the numbers of a call that succeeds: it returns no *retry.Error.
+		// A successful call returns no *retry.Error, so record its numbers in a hook.
 		retry.WithOnDone(func(_ context.Context, ev retry.Event) {
 			r.attempts, r.waited = ev.Attempt, ev.Waited
 		}))
 	return r
 }
 
-// get is one attempt. It marks its error with what the answer says about retrying.
+// get is one attempt. It marks its error with what the response says about retrying.
 func (c *client) get(ctx context.Context, document string) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+"/"+document, nil)
 	if err != nil {
@@ -87,35 +87,34 @@ func (c *client) get(ctx context.Context, document string) ([]byte, error) {
 	req.Header.Set(previousAttempts, strconv.Itoa(retry.PreviousAttempts(ctx)))
 	resp, err := c.http.Do(req)
 	if err != nil {
-		// Without the address, which every line would repeat.
+		// Every line would repeat the address in the text of a url.Error.
 		if e, ok := errors.AsType[*url.Error](err); ok {
 			err = e.Err
 		}
-		return nil, fmt.Errorf("no answer: %w", err)
+		return nil, err
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode == http.StatusOK {
 		body, err := io.ReadAll(resp.Body)
 		if err != nil {
-			return nil, fmt.Errorf("cut after %d of %d bytes: %w", len(body), resp.ContentLength, err)
+			return nil, fmt.Errorf("%w after %d bytes", err, len(body))
 		}
 		return body, nil
 	}
 	return nil, failure(resp)
 }
 
-// failure returns what is wrong with resp. A server error is worth a retry, no
-// sooner than the server says. A 4xx is the client's own mistake and would come
-// again; 408 and 429 are the exceptions where a server sends them. This one does
-// not.
+// failure returns the error for resp. A server error is retried, but not before the
+// server permits it. A 4xx status is the client's fault and is not retried. (408 and
+// 429 should be, but this server never sends them.)
 func failure(resp *http.Response) error {
-	note, _ := io.ReadAll(io.LimitReader(resp.Body, 80)) // the status is enough without it
-	err := fmt.Errorf("%s: %s", resp.Status, bytes.TrimSpace(note))
+	note, _ := io.ReadAll(io.LimitReader(resp.Body, 80)) // without the body, the status is enough
+	err := fmt.Errorf("%d: %s", resp.StatusCode, bytes.TrimSpace(note))
 	if resp.StatusCode >= 400 && resp.StatusCode < 500 {
 		return retry.Permanent(err)
 	}
-	// A date is measured from the Date of the same answer: the server's clock
-	// set both, and ours may differ. Without a Date, ours has to do.
+	// The server's clock set both Retry-After and Date, and ours may differ, so a date
+	// is measured from Date if there is one.
 	now, dateErr := http.ParseTime(resp.Header.Get("Date"))
 	if dateErr != nil {
 		now = time.Now()

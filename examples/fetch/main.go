@@ -1,20 +1,20 @@
-// Fetch gets a handful of documents from a server that fails at random, and shows
-// how package retry gets them all the same: each retry in a line, then a table.
+// Fetch downloads several documents from a server that fails at random, to
+// demonstrate package retry. It prints a line for every retry and then a summary
+// table.
 //
 //	go run ./examples/fetch [-seed n] [-failures share]
 //
-// The server is a real one, on a loopback port of this machine. It answers badly
-// in five ways: 503 with a Retry-After in seconds, 503 with one as a date, 500, a
-// connection cut in mid-answer, and silence past the attempt timeout. One document
-// is missing, and a 404 is not to be asked for again.
+// The server is a real HTTP server on a loopback port. It fails in five ways: 503
+// with a Retry-After in seconds, 503 with a Retry-After date, 500, a connection
+// closed in mid-response, and no response within the attempt timeout. One document
+// does not exist; its 404 is not retried.
 //
-// The same -seed and -failures repeat the output to the letter, unless the machine
-// is so slow that a healthy answer misses the attempt timeout. How long the
-// answers themselves take does not repeat, and is not shown.
+// Runs with the same -seed and -failures produce identical output, unless the
+// machine is so slow that a successful response exceeds the attempt timeout.
 //
 // The exit status is 0 if every document that exists was fetched and the missing
-// one was asked for once, 1 if not, and 2 for bad arguments. It ends in less than
-// 15 seconds, whatever the flags.
+// one was requested once, 1 if not, and 2 for bad arguments. A run takes less than
+// 20 seconds, whatever the flags.
 package main
 
 import (
@@ -29,17 +29,16 @@ import (
 	"example.com/retry"
 )
 
-// runTimeout ends a run that a stalled machine holds up. It is longer than the
-// worst that the server can do: every retry pushed back, every last attempt slow.
-const runTimeout = 13 * time.Second
+// runTimeout ends a run on a machine that stalls. It is longer than the longest run
+// (see TestLongestRun), because the waits depend on the time left before a deadline.
+const runTimeout = 18 * time.Second
 
 func main() {
 	os.Exit(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// run is main without the process: it returns the exit status. The retries are
-// logged to stdout, for they are what the program is there to show; stderr gets
-// nothing but the line that says what went wrong.
+// run returns the exit status. It logs the retries to stdout, because they are what
+// the program demonstrates; only the line that says what went wrong goes to stderr.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	seed, failures, err := parse(args, stdout)
 	if errors.Is(err, flag.ErrHelp) {
@@ -58,35 +57,36 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 
 	ctx, cancel := context.WithTimeout(ctx, runTimeout)
 	defer cancel()
-	fmt.Fprintf(stdout, "fetching %d documents from a server that fails at random (-seed %d -failures %g)\n",
+	fmt.Fprintf(stdout, "fetching %d documents (-seed %d -failures %g); every retry is a line:\n",
 		len(documents), seed, failures)
 	budget := retry.NewBudget(budgetCapacity, 0.1)
 	client := newClient(server.url, seed, budget, newLogger(stdout))
 	defer client.close()
 	var results []result
-	// One after the other: side by side, the order of the lines, and who gets the
-	// last token of the budget, would be a matter of luck.
+	// If the calls ran concurrently, the order of the lines and the call that gets
+	// the last token of the budget would differ from run to run.
 	for _, document := range documents {
 		results = append(results, client.fetch(ctx, document))
 	}
 
 	printTable(stdout, results)
-	asked := server.requests(missing)
-	fmt.Fprintf(stdout, "\nrequests for the missing document: %d; budget: %g of %d tokens left\n",
-		asked, budget.Tokens(), budgetCapacity)
-	if problem := verdict(results, asked); problem != "" {
+	requests := server.requests(missing)
+	fmt.Fprintf(stdout, "\nrequests for missing document: %d (want 1); retry budget left: %g of %d tokens\n",
+		requests, budget.Tokens(), budgetCapacity)
+	if problem := verdict(results, requests); problem != "" {
 		fmt.Fprintln(stderr, "fetch:", problem)
 		return 1
 	}
 	return 0
 }
 
-// parse returns the flags. Asked for help, it prints it and returns flag.ErrHelp.
+// parse returns the flags. If they ask for help, it prints the help and returns
+// flag.ErrHelp.
 func parse(args []string, help io.Writer) (seed uint64, failures float64, err error) {
 	flags := flag.NewFlagSet("fetch", flag.ContinueOnError)
-	flags.SetOutput(io.Discard) // its own complaints are several lines long
-	flags.Uint64Var(&seed, "seed", 99, "the `number` that decides which requests fail and how long the waits are")
-	flags.Float64Var(&failures, "failures", 0.4, "the `share` of requests that fail, from 0 to 1; the 404 is not one of them")
+	flags.SetOutput(io.Discard) // its own messages are several lines long
+	flags.Uint64Var(&seed, "seed", 99, "the `number` that determines the failures and the waits")
+	flags.Float64Var(&failures, "failures", 0.4, "the `share` of requests that fail, from 0 to 1")
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
 		fmt.Fprintln(help, "usage: fetch [-seed number] [-failures share]")
@@ -96,7 +96,7 @@ func parse(args []string, help io.Writer) (seed uint64, failures float64, err er
 	case err != nil:
 		return 0, 0, err
 	case flags.NArg() > 0:
-		return 0, 0, fmt.Errorf("unexpected argument %q: it takes flags only, see -help", flags.Arg(0))
+		return 0, 0, fmt.Errorf("unexpected argument %q: only flags are accepted, see -help", flags.Arg(0))
 	case !(failures >= 0 && failures <= 1): // NaN included
 		return 0, 0, fmt.Errorf("invalid value \"%g\" for flag -failures: want a share from 0 to 1", failures)
 	}

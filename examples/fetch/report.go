@@ -12,13 +12,13 @@ import (
 	"example.com/retry"
 )
 
-// newLogger returns a logger of short lines for people: without time and level,
-// and of the attributes of a retry only those that the next line does not repeat.
+// newLogger returns a logger that prints short lines for people, without the time,
+// the level, the message, and those attributes of an Event that the table sums up.
 func newLogger(w io.Writer) *slog.Logger {
 	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{
 		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 			switch a.Key {
-			case slog.TimeKey, slog.LevelKey, "waited", "elapsed":
+			case slog.TimeKey, slog.LevelKey, slog.MessageKey, "waited", "elapsed":
 				return slog.Attr{}
 			}
 			if a.Value.Kind() == slog.KindDuration {
@@ -29,21 +29,21 @@ func newLogger(w io.Writer) *slog.Logger {
 	}))
 }
 
-// readable drops the digits of d that nobody reads.
+// readable rounds d to milliseconds.
 func readable(d time.Duration) time.Duration { return d.Round(time.Millisecond) }
 
 // printTable prints one line for each result.
 func printTable(w io.Writer, results []result) {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	defer table.Flush()
-	fmt.Fprintln(table, "\nDOCUMENT\tATTEMPTS\tWAITED\tOUTCOME")
+	fmt.Fprintln(table, "\nDOC\tATTEMPTS\tWAITED\tOUTCOME")
 	for _, r := range results {
 		fmt.Fprintf(table, "%s\t%d\t%v\t%s\n", r.document, r.attempts, readable(r.waited), outcome(r))
 	}
 }
 
-// outcome is the text of a *retry.Error without the number of attempts, which has
-// a column of its own.
+// outcome returns the text of a *retry.Error without the number of attempts, because
+// the table has a column for it.
 func outcome(r result) string {
 	if r.err == nil {
 		return fmt.Sprintf("fetched, %d bytes", len(r.body))
@@ -55,9 +55,9 @@ func outcome(r result) string {
 	return fmt.Sprintf("%v: %v", e.Reason, e.Err)
 }
 
-// verdict returns what keeps the run from being a success, or "". It is given how
-// often the server was asked for the missing document.
-func verdict(results []result, asked int) string {
+// verdict returns why the run is not a success, or "" if it is. The missing document
+// was requested so many times.
+func verdict(results []result, requests int) string {
 	var problems, lost []string
 	for _, r := range results {
 		if r.document != missing && r.err != nil {
@@ -67,8 +67,8 @@ func verdict(results []result, asked int) string {
 	if len(lost) > 0 {
 		problems = append(problems, "not fetched: "+strings.Join(lost, ", "))
 	}
-	if asked != 1 {
-		problems = append(problems, fmt.Sprintf("the missing document was asked for %d times instead of once", asked))
+	if requests != 1 {
+		problems = append(problems, fmt.Sprintf("the missing document was requested %d times, want 1", requests))
 	}
 	return strings.Join(problems, "; ")
 }

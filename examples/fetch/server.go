@@ -12,18 +12,18 @@ import (
 	"time"
 )
 
-// documents are what the client asks for, in this order; missing is the one that
-// the server does not have.
+// documents are what the client requests, in this order. The server does not have
+// the missing one.
 var documents = []string{"guide", "terms", missing, "notes", "rules", "legal"}
 
 const missing = "ghost"
 
-// content returns the document, some 2 kB of it.
+// content returns a document of about 2 kB.
 func content(document string) string {
 	return strings.Repeat("This is the "+document+".\n", 100)
 }
 
-// A fault is a way to answer badly.
+// A fault is a way to fail.
 type fault int
 
 const (
@@ -33,14 +33,14 @@ const (
 	broken
 	cut
 	slow
-	faults // the number of them, healthy included
+	faults // the number of faults, including healthy
 )
 
-// retryAfter is how long a busy server asks to be left alone. Retry-After knows
-// whole seconds only.
+// retryAfter is the delay that a busy server asks for. Retry-After has whole seconds
+// only.
 const retryAfter = time.Second
 
-// A server has all documents but the missing one, and fails at random.
+// A server has all documents except the missing one, and fails at random.
 type server struct {
 	url      string
 	seed     uint64
@@ -48,11 +48,11 @@ type server struct {
 	http     *http.Server
 
 	mu    sync.Mutex
-	asked map[string]int // requests, by document
+	count map[string]int // requests, by document
 }
 
 func newServer(seed uint64, failures float64) *server {
-	return &server{seed: seed, failures: failures, asked: make(map[string]int)}
+	return &server{seed: seed, failures: failures, count: make(map[string]int)}
 }
 
 // serve starts a server on a free loopback port.
@@ -64,21 +64,21 @@ func serve(seed uint64, failures float64) (*server, error) {
 	s := newServer(seed, failures)
 	s.url = "http://" + listener.Addr().String()
 	s.http = &http.Server{Handler: s}
-	go s.http.Serve(listener) // its error is that of close
+	go s.http.Serve(listener) // close ends it
 	return s, nil
 }
 
 func (s *server) close() { s.http.Close() }
 
-// requests returns how often the server was asked for document.
+// requests returns the number of requests for document.
 func (s *server) requests(document string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.asked[document]
+	return s.count[document]
 }
 
-// fault decides how an attempt fares, from 1. It keeps no state: the same seed,
-// document and attempt fare alike in whatever order the requests arrive.
+// fault returns the fault of an attempt, counted from 1. It depends only on the seed,
+// the document, and the attempt, not on the order of the requests.
 func (s *server) fault(document string, attempt int) fault {
 	r := rand.New(source(s.seed, fmt.Sprint(document, " ", attempt)))
 	if r.Float64() >= s.failures {
@@ -90,11 +90,10 @@ func (s *server) fault(document string, attempt int) fault {
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	document := strings.TrimPrefix(r.URL.Path, "/")
 	s.mu.Lock()
-	s.asked[document]++
+	s.count[document]++
 	s.mu.Unlock()
 
-	// Never at random: the client is to ask once, and a 500 would be a reason
-	// to ask again.
+	// This does not fail at random, because the client would retry a 500.
 	if document == missing {
 		http.Error(w, "no such document", http.StatusNotFound)
 		return
@@ -106,22 +105,22 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, body)
 	case busySeconds:
 		w.Header().Set("Retry-After", strconv.Itoa(int(retryAfter.Seconds())))
-		http.Error(w, "ask again in a second", http.StatusServiceUnavailable)
+		http.Error(w, "try again in 1s", http.StatusServiceUnavailable)
 	case busyDate:
-		// From the same reading of the clock as Date, which net/http would read
-		// later, perhaps in the next second.
+		// Date is set here because net/http would read the clock again, perhaps in
+		// the next second.
 		now := time.Now().UTC()
 		w.Header().Set("Date", now.Format(http.TimeFormat))
 		w.Header().Set("Retry-After", now.Add(retryAfter).Format(http.TimeFormat))
-		http.Error(w, "ask again at a date", http.StatusServiceUnavailable)
+		http.Error(w, "try again at a date", http.StatusServiceUnavailable)
 	case broken:
 		http.Error(w, "out of order", http.StatusInternalServerError)
 	case cut:
 		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 		io.WriteString(w, body[:len(body)/2])
 		http.NewResponseController(w).Flush()
-		panic(http.ErrAbortHandler) // net/http's way to drop the connection
+		panic(http.ErrAbortHandler) // makes net/http close the connection
 	case slow:
-		<-r.Context().Done() // slower than any timeout: until the client hangs up
+		<-r.Context().Done() // until the client closes the connection
 	}
 }

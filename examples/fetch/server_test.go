@@ -16,7 +16,7 @@ func existing() []string {
 	return slices.DeleteFunc(slices.Clone(documents), func(d string) bool { return d == missing })
 }
 
-// faultsOf returns how the first n attempts for document fare.
+// faultsOf returns the faults of the first n attempts for document.
 func (s *server) faultsOf(document string, n int) []fault {
 	var list []fault
 	for attempt := 1; attempt <= n; attempt++ {
@@ -25,8 +25,8 @@ func (s *server) faultsOf(document string, n int) []fault {
 	return list
 }
 
-// fate returns how the attempts that the client makes for document fare: up to
-// the first healthy one, or to the last that it may make.
+// fate returns the faults of the attempts that the client makes for document, up to
+// the first that is healthy or the last that is permitted.
 func (s *server) fate(document string) []fault {
 	list := s.faultsOf(document, maxAttempts)
 	if i := slices.Index(list, healthy); i >= 0 {
@@ -35,12 +35,22 @@ func (s *server) fate(document string) []fault {
 	return list
 }
 
-// meets reports whether f is among the fate of any document.
+// retriesInVain returns the number of retries that fail in a run.
+func (s *server) retriesInVain() int {
+	n := 0
+	for _, document := range existing() {
+		faults := slices.DeleteFunc(s.fate(document), func(f fault) bool { return f == healthy })
+		n += max(len(faults)-1, 0)
+	}
+	return n
+}
+
+// meets reports whether an attempt for any document has fault f.
 func (s *server) meets(f fault) bool {
 	return slices.ContainsFunc(existing(), func(d string) bool { return slices.Contains(s.fate(d), f) })
 }
 
-// seedWhere returns the first seed for which ok holds, as the flag wants it.
+// seedWhere returns the first seed for which ok returns true, as an argument of -seed.
 func seedWhere(t *testing.T, failures float64, ok func(*server) bool) string {
 	t.Helper()
 	for seed := range uint64(100_000) {
@@ -52,7 +62,7 @@ func seedWhere(t *testing.T, failures float64, ok func(*server) bool) string {
 	return ""
 }
 
-// startServer is serve for the length of the test.
+// startServer starts a server that is closed at the end of the test.
 func startServer(t *testing.T, seed string, failures float64) *server {
 	t.Helper()
 	n, err := strconv.ParseUint(seed, 10, 64)
@@ -67,8 +77,8 @@ func startServer(t *testing.T, seed string, failures float64) *server {
 	return s
 }
 
-// The share of requests that fail is the one asked for, whatever the seeds have
-// in common, and no fault is more frequent than another.
+// TestFaultShares tests that -failures is the share of requests that fail, and that all
+// faults are equally frequent.
 func TestFaultShares(t *testing.T) {
 	const failures = 0.3
 	var counts [faults]float64
@@ -93,9 +103,8 @@ func TestFaultShares(t *testing.T) {
 	}
 }
 
-// A run and its repetition may fall on different sides of a second; the wait from
-// Date to Retry-After is the same all the same. It is ServeHTTP that must set Date,
-// for what net/http sets later is nearly always the same, and so tells nothing.
+// TestRetryAfterDate tests that ServeHTTP sets Date. The Date that net/http sets is
+// nearly always the same, but may be in the next second.
 func TestRetryAfterDate(t *testing.T) {
 	s := newServer(1, 0.5)
 	attempt := slices.Index(s.faultsOf("guide", 100), busyDate) + 1
@@ -119,7 +128,8 @@ func TestRetryAfterDate(t *testing.T) {
 	}
 }
 
-// Every request counts, and none for the missing document fails at random.
+// TestMissingDocument tests that no request for the missing document fails at random,
+// and that all are counted.
 func TestMissingDocument(t *testing.T) {
 	s := newServer(1, 1)
 	for attempt := 1; attempt <= 10; attempt++ {
@@ -135,8 +145,8 @@ func TestMissingDocument(t *testing.T) {
 	}
 }
 
-// ask returns what s answers to an attempt of a client that has hung up by then,
-// so that a slow answer ends, too.
+// ask returns the response of s to an attempt. The context is canceled, so that a slow
+// response ends.
 func ask(s *server, document string, attempt int) *http.Response {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()

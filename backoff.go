@@ -40,8 +40,8 @@ func (d constant) Delay(int) time.Duration { return time.Duration(d) }
 // The first ceiling is Base, or Max if that is less. The result lies between 0 and
 // Max and never falls as n grows; it does not overflow. If n is less than 1, it
 // counts as 1. The cap applies before the jitter, so waits remain random once it is
-// reached. With a Factor of 2 the arithmetic is exact; with any other it is that of
-// float64, truncated to whole nanoseconds.
+// reached. The arithmetic is exact for a Factor of 2; otherwise it uses float64 and
+// truncates to whole nanoseconds.
 //
 // Because a zero field means its default, write Constant(0) for no wait and
 // Max: math.MaxInt64 for no cap. A negative Base or Max, or a Factor that is less
@@ -75,9 +75,8 @@ func (e Exponential) Delay(attempt int) time.Duration {
 	return time.Duration(d)
 }
 
-// power returns f^n for f > 1 and n ≥ 0. Unlike that of math.Pow, its result never
-// falls as n grows, because square is kept at no less than the product of all lower
-// powers.
+// power returns f^n for f > 1 and n ≥ 0. Unlike math.Pow, power never returns less for a
+// greater n, because square is kept at no less than the product of all lower powers.
 func power(f float64, n int) float64 {
 	result, lower, square := 1.0, 1.0, f
 	for ; n > 0; n >>= 1 {

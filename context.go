@@ -18,8 +18,8 @@ import "context"
 //
 // Override reaches every call whose context derives from the result, including those of
 // background loops. In production, use it where one layer decides for those below it, as
-// in the second example, and start background loops from a context of their own. A hook
-// in opts must not call Do with the context that it gets: that call has the same hook.
+// in the second example, and start background loops from another context. A hook in
+// opts must not call Do with the context that it gets, because that call has the same hook.
 func Override(ctx context.Context, opts ...Option) context.Context {
 	if ctx == nil {
 		return nil

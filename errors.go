@@ -43,7 +43,7 @@ var (
 // errNested is the reason if a nested call gave up.
 var errNested error = &verdict{"nested retry gave up", ErrNotRetryable}
 
-// A verdict is a reason of this package. It matches kind, too.
+// A verdict is a reason of this package. It also matches kind.
 type verdict struct {
 	text string
 	kind error
@@ -55,9 +55,9 @@ func (v *verdict) Unwrap() error { return v.kind }
 // invalid returns the reason of a call that has an invalid option or argument.
 func invalid(problem string) *verdict { return &verdict{"invalid " + problem, ErrInvalid} }
 
-// An Error is every non-nil error of [Do], [DoValue], and the functions that [Wrap] and
-// [WrapUnary] return. errors.Is and errors.As match both Err and Reason; if errors.As
-// finds a match in both, it returns that in Err. errors.Unwrap returns Err.
+// An Error describes a call that failed. Every non-nil error of [Do], [DoValue], and the
+// functions that [Wrap] and [WrapUnary] return is an *Error. errors.Is and errors.As match
+// both Err and Reason; if both match, errors.As finds Err. errors.Unwrap returns Err.
 //
 // An Error holds only the last error. To see the others, use [WithOnRetry].
 type Error struct {
@@ -69,7 +69,8 @@ type Error struct {
 	said advice // what the last error, including its markers, said about retrying
 }
 
-// Error returns a message that is one line if that of Err is, such as
+// Error returns a message such as the following. It is one line if Err's message is one
+// line.
 //
 //	retry: gave up after 5 attempts: connection refused
 //	retry: gave up after 1 attempt (not retryable): 404 Not Found
@@ -113,9 +114,9 @@ func (e *Error) As(target any) bool {
 	return true
 }
 
-// Timeout reports whether the first error with a method Timeout() bool in the tree of Err,
-// or that in the tree of Reason, is a timeout. A Reason that matches
-// context.DeadlineExceeded is one. *url.Error and os.IsTimeout call this method.
+// Timeout reports whether Err or Reason is a timeout. In the tree of each, the first error
+// with a method Timeout() bool decides; a Reason that matches context.DeadlineExceeded is
+// a timeout. *url.Error and os.IsTimeout call this method.
 func (e *Error) Timeout() bool {
 	return timeout(e.Err) || timeout(e.Reason) || errors.Is(e.Reason, context.DeadlineExceeded)
 }
@@ -129,7 +130,7 @@ func timeout(err error) bool {
 }
 
 // RetryAfter returns the delay that the last error asked for (see [After]), or 0 if it
-// asked for none. If e was not returned by this package, the delay is that of Err.
+// asked for none. If e was not created by this package, the delay is what Err asks for.
 func (e *Error) RetryAfter() time.Duration { return e.advice().after }
 
 // advice returns what the last error said about retrying.
@@ -141,8 +142,8 @@ func (e *Error) advice() advice {
 	return a
 }
 
-// invalid reports whether the Reason is that of an invalid option or argument, and not a
-// cause of ctx or the error of a Clock that matches ErrInvalid.
+// invalid reports whether an option or argument was invalid. A cause of ctx or the error of
+// a Clock may match ErrInvalid, but does not count.
 func (e *Error) invalid() bool {
 	v, ok := e.Reason.(*verdict)
 	return ok && errors.Is(v, ErrInvalid)

@@ -11,7 +11,7 @@ import (
 // use r as its only source of randomness, so that the waits can be reproduced with
 // [WithSource], and must not keep r. A negative result counts as 0; a result above the
 // ceiling is used as it is. If an error asks for a delay (see [After]), the result is
-// added to the delay, and the ceiling may exceed that of the [Backoff]. A Jitter must be
+// added to the delay, and the ceiling may be higher than the [Backoff]'s. A Jitter must be
 // safe for concurrent use.
 //
 // Jitter spreads out clients that failed at the same moment, so that they do not collide

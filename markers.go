@@ -11,8 +11,8 @@ import (
 //
 // The marker works anywhere in the tree of the error that fn returns, for example
 // behind %w or in errors.Join. If it is outermost, Do removes it, so that [Error].Err and
-// Event.Err are err itself. An error that is permanent for a nested call is permanent for
-// the outer one, too.
+// Event.Err are err itself. An error that is permanent for a nested call is also permanent
+// for the outer one.
 func Permanent(err error) error {
 	if err == nil {
 		return nil
@@ -25,8 +25,9 @@ func Permanent(err error) error {
 // header (see [ParseRetryAfter]). A negative d counts as 0. After(nil, d) returns nil.
 //
 // The wait is d plus jitter, so that clients that were told the same delay do not return
-// together. The ceiling of the jitter is that of the backoff, but at least half of d, or
-// half of the time that ctx's deadline and [WithMaxElapsed] leave after d if that is less.
+// together. The ceiling of the jitter is the backoff's, but at least half of d. If ctx's
+// deadline or [WithMaxElapsed] leaves less than d after the delay, half of that time is
+// enough, so that the jitter does not make Do give up.
 // Do never waits less than d: if d exceeds [WithMaxRetryAfter], 1 minute by default, or
 // the wait would exceed the other limits, Do returns at once. [Error.RetryAfter] then
 // returns the delay, so that the caller can try again later.
@@ -46,9 +47,9 @@ func After(err error, d time.Duration) error {
 }
 
 // Restart returns an error that wraps err and tells [Do] that the attempt made real
-// progress before it failed, like a session that was up for an hour. The failure then
-// counts as that of the first attempt: [Backoff] and [WithMaxAttempts] count from this
-// attempt, and the time of [WithMaxElapsed] starts when it ended. For a [Budget], the
+// progress before it failed, like a session that was up for an hour. The attempt then
+// counts as the first: [Backoff] and [WithMaxAttempts] count from it, and the time of
+// [WithMaxElapsed] starts when it ended. For a [Budget], the
 // attempt was a success. Restart(nil) returns nil.
 //
 // A function that marks every failure is retried without limit, so test what the attempt

@@ -152,7 +152,8 @@ const Unlimited = math.MaxInt
 
 // WithMaxAttempts limits the number of attempts, including the first, to n. If the
 // last of them fails, [Do] returns [ErrExhausted]. With 1, Do does not retry. The
-// default is 5; see also [Unlimited]. It is [ErrInvalid] for n to be less than 1.
+// default is 5; see also [Unlimited]. An n less than 1 is
+// [ErrInvalid].
 func WithMaxAttempts(n int) Option {
 	if n < 1 {
 		return tooFewAttempts(n)
@@ -163,8 +164,8 @@ func WithMaxAttempts(n int) Option {
 // WithMaxElapsed makes [Do] return [ErrMaxElapsed] if the next attempt would start
 // d or more after Do was called, by the [Clock]. Do then returns without waiting.
 // The limit does not interrupt an attempt; for that, use the deadline of ctx or
-// [WithAttemptTimeout]. By default, there is no limit. It is [ErrInvalid] for d to
-// be 0 or less.
+// [WithAttemptTimeout]. By default, there is no limit. A d of 0 or less is
+// [ErrInvalid].
 //
 // A hook that takes long delays the next attempt, and may delay it past the limit.
 // A session that runs for longer than d is not retried when it fails, unless its
@@ -180,7 +181,7 @@ func WithMaxElapsed(d time.Duration) Option {
 // asks for a delay of more than d (see [After]). The jitter that Do adds to the
 // delay does not count. The default is 1 minute, so that a server cannot put a
 // caller without a deadline to sleep for hours; [Error.RetryAfter] tells the caller
-// the delay. It is [ErrInvalid] for d to be 0 or less.
+// the delay. A d of 0 or less is [ErrInvalid].
 func WithMaxRetryAfter(d time.Duration) Option {
 	if d <= 0 {
 		return notPositive("WithMaxRetryAfter", d)
@@ -189,17 +190,15 @@ func WithMaxRetryAfter(d time.Duration) Option {
 }
 
 // WithAttemptTimeout limits each attempt to d by passing fn a context that is
-// derived from that of [Do]. An attempt that times out is retried like any other
-// failure. By default, attempts have no timeout of their own. It is [ErrInvalid]
-// for d to be 0 or less.
+// derived from Do's. An attempt that times out is retried like any other failure. By
+// default, attempts have no timeout. A d of 0 or less is [ErrInvalid].
 //
 // The context is canceled when fn and the error maps have returned, so the value
 // that fn returns must not depend on it: the body of an *http.Response can no
 // longer be read then, nor can the rows of an *sql.Rows. Read them in fn. (Package
 // retryhttp handles the bodies of HTTP responses.)
 //
-// The timeout is that of a context, so it uses the system clock even if
-// [WithClock] is given.
+// The timeout uses the system clock even if [WithClock] is given.
 func WithAttemptTimeout(d time.Duration) Option {
 	if d <= 0 {
 		return notPositive("WithAttemptTimeout", d)
@@ -208,8 +207,8 @@ func WithAttemptTimeout(d time.Duration) Option {
 }
 
 // WithBackoff sets the ceiling of the wait after each failed attempt. The default
-// is Exponential{}. It is [ErrInvalid] for b to be nil, a nil [BackoffFunc], or an
-// invalid [Exponential].
+// is Exponential{}. A nil b, a nil [BackoffFunc], and an invalid [Exponential] are
+// [ErrInvalid].
 func WithBackoff(b Backoff) Option {
 	if o := invalidBackoff(b); o != nil {
 		return o
@@ -218,14 +217,14 @@ func WithBackoff(b Backoff) Option {
 }
 
 // WithJitter sets how the wait is drawn from its ceiling. The default is
-// [FullJitter]. It is [ErrInvalid] for j to be nil.
+// [FullJitter]. A nil j is [ErrInvalid].
 func WithJitter(j Jitter) Option {
 	return &policy{jitter: j, invalid: ifNil(j == nil, "WithJitter")}
 }
 
 // WithSource makes the [Jitter] draw from src. With a seeded source, such as
 // rand.NewPCG(1, 2), the waits are the same on every run. By default, the jitter
-// draws from the runtime's generator. It is [ErrInvalid] for src to be nil.
+// draws from the runtime's generator. A nil src is [ErrInvalid].
 //
 // Do serializes the access to injected sources, so the Option is safe for
 // concurrent use, provided that nothing else uses src. The methods of src must not
@@ -238,8 +237,7 @@ func WithSource(src rand.Source) Option {
 	return &policy{rand: func() *rand.Rand { return r }}
 }
 
-// WithClock makes the call use c instead of the system clock. It is [ErrInvalid]
-// for c to be nil.
+// WithClock makes the call use c instead of the system clock. A nil c is [ErrInvalid].
 func WithClock(c Clock) Option {
 	return &policy{clock: func() Clock { return c }, invalid: ifNil(c == nil, "WithClock")}
 }
@@ -251,8 +249,8 @@ func WithClock(c Clock) Option {
 // [Permanent], or one of a nested call that gave up. By default, Do retries every
 // other error.
 //
-// If WithRetryIf is given more than once, the last one applies. It is [ErrInvalid]
-// to give no predicate or a nil one. The slice must not be changed afterwards.
+// If WithRetryIf is given more than once, the last one applies. No predicate, or a nil one,
+// is [ErrInvalid]. The slice must not be changed afterwards.
 func WithRetryIf(preds ...func(error) bool) Option {
 	return &policy{retryIf: predicates(preds).any, invalid: predicates(preds).invalid()}
 }
@@ -266,8 +264,8 @@ func WithRetryIf(preds ...func(error) bool) Option {
 // Several error maps run in the order of the options, each on the result of the one
 // before. Those of [Override] run before those of the call, beginning with the
 // outermost. Values are unaffected: if f returns nil for an error, [DoValue] returns
-// the value that fn returned with it. By default, Do acts on what fn returned. It is
-// [ErrInvalid] for f to be nil.
+// the value that fn returned with it. By default, Do acts on what fn returned. A nil f is
+// [ErrInvalid].
 func WithMapError(f func(ctx context.Context, err error) error) Option {
 	return &policy{mapError: f, invalid: ifNil(f == nil, "WithMapError")}
 }
@@ -278,15 +276,15 @@ func WithMapError(f func(ctx context.Context, err error) error) Option {
 // Hooks run in the order of the options, on the goroutine that called Do, and delay
 // it. If a hook panics, Do logs the panic and its stack with slog.Default() at level
 // Error and continues. A hook that calls runtime.Goexit ends the goroutine. By
-// default, there are no hooks. It is [ErrInvalid] for hook to be nil.
+// default, there are no hooks. A nil hook is [ErrInvalid].
 func WithOnRetry(hook func(context.Context, Event)) Option {
 	return &policy{onRetry: hook, timed: true, invalid: ifNil(hook == nil, "WithOnRetry")}
 }
 
 // WithOnDone calls hook once when the call ends, whether or not it succeeded, with
 // the context of [Do]. The hook is not called if an option or argument is invalid,
-// or if fn panics or calls runtime.Goexit. See [WithOnRetry] for how hooks run. It is
-// [ErrInvalid] for hook to be nil.
+// or if fn panics or calls runtime.Goexit. See [WithOnRetry] for how hooks run. A nil hook
+// is [ErrInvalid].
 func WithOnDone(hook func(context.Context, Event)) Option {
 	return &policy{onDone: hook, timed: true, invalid: ifNil(hook == nil, "WithOnDone")}
 }
@@ -294,15 +292,14 @@ func WithOnDone(hook func(context.Context, Event)) Option {
 // WithLogger logs one record before each wait, at the given level, with the message
 // "retrying" and the attributes of [Event.LogValue]. Loggers run in order with the
 // hooks of [WithOnRetry]; if several are given, each logs. The end of the call is not
-// logged; use [WithOnDone] for that. By default, nothing is logged. It is
-// [ErrInvalid] for l to be nil.
+// logged; use [WithOnDone] for that. By default, nothing is logged. A nil l is
+// [ErrInvalid].
 func WithLogger(l *slog.Logger, level slog.Level) Option {
 	return &policy{onRetry: func(ctx context.Context, ev Event) { logRetry(ctx, l, level, ev) }, timed: true, invalid: ifNil(l == nil, "WithLogger")}
 }
 
 // WithBudget charges the retries of the call to b. By default, retries are not
-// charged to any budget. It is [ErrInvalid] for b to be nil or to have been made with
-// invalid arguments.
+// charged to any budget. A nil b, and one made with invalid arguments, are [ErrInvalid].
 func WithBudget(b *Budget) Option {
 	if b == nil {
 		return invalidOption("WithBudget(nil): must not be nil")

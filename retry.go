@@ -412,7 +412,7 @@ func (p *policy) now() time.Time {
 	return p.clock().Now()
 }
 
-// mapErrors returns what the error maps make of err. That of an override comes first.
+// mapErrors returns what the error maps make of err. Those of an override run first.
 func (p *policy) mapErrors(ctx context.Context, err error) error {
 	if p.base == nil {
 		if p.mapError != nil {

@@ -74,8 +74,8 @@ func (c *Clock) add(d time.Duration) time.Time {
 //
 // Filters and error maps see err, so it should be what the client reports for a lost
 // reply, such as io.ErrUnexpectedEOF. Errors of fn remain. If err is nil, no reply is
-// lost. Each nested call loses replies of its own, so code that calls an inner loop again
-// from an outer one loses a reply of each inner call.
+// lost. Replies are counted for each call separately: if an outer loop calls an inner one
+// several times, each of the inner calls loses replies.
 func LoseReplies(ctx context.Context, n int, err error) context.Context {
 	return retry.Override(ctx, retry.WithMapError(func(ctx context.Context, actual error) error {
 		if actual == nil && retry.PreviousAttempts(ctx) < n {

@@ -136,6 +136,7 @@ func TestBudgetReturnsTokens(t *testing.T) {
 		{"restarts", []error{restart, restart, restart}, 6, nil},
 		{"failure after a Restart", []error{boom, restart, boom, boom}, 2.5, retry.ErrExhausted},
 		{"ends with a permanent Restart", []error{boom, retry.Permanent(restart)}, 4.5, retry.ErrNotRetryable},
+		{"ends with a Restart below Permanent", []error{boom, retry.Permanent(fmt.Errorf("x: %w", restart))}, 4.5, retry.ErrNotRetryable},
 		{"ends with a Restart that is filtered", []error{boom, retry.Restart(errOther)}, 4.5, retry.ErrNotRetryable},
 		{"ends with a Restart that asks for too much", []error{retry.After(restart, time.Hour)}, 4.5, retry.ErrRetryAfter},
 		{"a Restart inside", []error{boom, fmt.Errorf("x: %w", errors.Join(errOther, restart)), boom, boom}, 2.5, retry.ErrExhausted},
@@ -239,9 +240,9 @@ func TestBudgetTokenGoesBack(t *testing.T) {
 			t.Run(fmt.Sprintf("ctx %s in %s", name, form), func(t *testing.T) {
 				budget := retry.NewBudget(9, 0)
 				ctx := &doneCtx{Context: context.Background()}
-				if returned, _ := run(func() {
-					_ = retry.Do(ctx, func(context.Context) error { ctx.act = act; return errBoom }, noWait, opt, retry.WithBudget(budget))
-				}); returned {
+				fn, _ := always(errBoom)
+				arm := retry.WithOnRetry(func(context.Context, retry.Event) { ctx.act = act })
+				if returned, _ := run(func() { _ = retry.Do(ctx, fn, noWait, opt, arm, retry.WithBudget(budget)) }); returned {
 					t.Error("Do returned, want a panic or Goexit")
 				}
 				wantTokens(t, budget, 9)
@@ -323,23 +324,6 @@ func TestBudgetCountsEveryTokenUnderContention(t *testing.T) {
 			})
 			wantTokens(t, budget, capacity/2+8*n*test.want)
 		})
-	}
-}
-
-// Several calls want all tokens at once, and no token serves two retries.
-func TestBudgetGivesEachTokenOnce(t *testing.T) {
-	const capacity = 200_000
-	budget := retry.NewBudget(capacity, 0)
-	var calls atomic.Int64
-	hammer(func(int) {
-		err := retry.Do(t.Context(), func(context.Context) error { calls.Add(1); return errBoom },
-			retry.WithBudget(budget), retry.WithMaxAttempts(retry.Unlimited), noWait)
-		if !errors.Is(err, retry.ErrBudget) {
-			t.Errorf("Do() = %v, want ErrBudget", err)
-		}
-	})
-	if got, want := calls.Load(), int64(capacity+8); got != want {
-		t.Errorf("calls of fn = %d, want %d: the first attempts, and a retry for each token", got, want)
 	}
 }
 

@@ -64,11 +64,13 @@ func TestOverrideReachesNestedCalls(t *testing.T) {
 			clock := new(retrytest.Clock)
 			ctx := retry.Override(t.Context(), retry.WithClock(clock))
 			fn, _ := always(errBoom)
-			err := retry.Do(ctx, func(ctx context.Context) error {
-				return fmt.Errorf("inner: %v", retry.Do(ctx, fn, retry.WithMaxAttempts(3), fixed(time.Second)))
-			}, retry.WithMaxAttempts(2), fixed(time.Minute), timeout)
-			gaveUp(t, err, retry.ErrExhausted, 2)
-			wantWaits(t, clock.Waits(), time.Second, time.Second, time.Minute, time.Second, time.Second)
+			layer := func(wait time.Duration, fn func(context.Context) error) func(context.Context) error {
+				return func(ctx context.Context) error { // %v, so that the outer layers retry
+					return fmt.Errorf("%v", retry.Do(ctx, fn, retry.WithMaxAttempts(2), fixed(wait), timeout))
+				}
+			}
+			_ = layer(3, layer(2, layer(1, fn)))(ctx)
+			wantWaits(t, clock.Waits(), 1, 2, 1, 3, 1, 2, 1)
 		})
 	}
 }

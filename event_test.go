@@ -226,28 +226,6 @@ func TestHookPanics(t *testing.T) {
 	}
 }
 
-// Goexit in a hook ends the goroutine, and with it the other hooks.
-func TestHookExits(t *testing.T) {
-	exit := func(context.Context, retry.Event) { runtime.Goexit() }
-	var events []retry.Event
-	for _, test := range []struct {
-		name  string
-		opts  retry.Option
-		calls int
-	}{
-		{"OnRetry", retry.Policy(retry.WithOnRetry(exit), retry.WithOnRetry(record(&events))), 1},
-		{"OnDone", retry.Policy(retry.WithOnDone(exit), retry.WithOnDone(record(&events))), 2},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			fn, calls := script(errBoom)
-			if returned, _ := run(func() { _ = retry.Do(t.Context(), fn, noWait, test.opts) }); returned || len(events) > 0 {
-				t.Errorf("Do returned: %v, and the other hook got %v, want false and nothing", returned, events)
-			}
-			wantCalls(t, calls, test.calls)
-		})
-	}
-}
-
 // Do calls fn and the hooks on the goroutine that called it.
 func TestEverythingRunsOnTheCallersGoroutine(t *testing.T) {
 	id := func() string {
@@ -269,18 +247,4 @@ func TestEverythingRunsOnTheCallersGoroutine(t *testing.T) {
 			}
 		})
 	}
-}
-
-// What a hook does to its Event changes neither that of others nor the wait.
-func TestEventsAreCopies(t *testing.T) {
-	clock := new(retrytest.Clock)
-	fn, _ := script(errBoom)
-	var events []retry.Event
-	succeeded(t, retry.Do(t.Context(), fn, fixed(time.Second), retry.WithClock(clock),
-		retry.WithOnRetry(func(_ context.Context, ev retry.Event) { ev.Wait = time.Hour }),
-		retry.WithOnRetry(record(&events))))
-	if events[0].Wait != time.Second {
-		t.Errorf("Event.Wait = %v, want 1s", events[0].Wait)
-	}
-	wantWaits(t, clock.Waits(), time.Second)
 }

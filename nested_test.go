@@ -152,8 +152,9 @@ func TestNestedCallsUnlimitedAndRestart(t *testing.T) {
 			t.Run(nested.name+"/"+tree.name, func(t *testing.T) {
 				result := tree.with(nested.call(t.Context()))
 				unlimited, _ := outer(t, result, retry.WithMaxAttempts(retry.Unlimited))
-				restarted, _ := outer(t, fmt.Errorf("x: %w", retry.Restart(result)))
-				for _, err := range []error{unlimited, restarted} {
+				restarted, _ := outer(t, retry.Restart(result))
+				wrapped, _ := outer(t, fmt.Errorf("x: %w", retry.Restart(result)))
+				for _, err := range []error{unlimited, restarted, wrapped} {
 					if nested.verdict != permanent {
 						succeeded(t, err)
 						continue

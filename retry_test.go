@@ -60,71 +60,44 @@ func TestUnlimited(t *testing.T) {
 	wantCalls(t, calls, 1001)
 }
 
-// Step 9: elapsed + wait ≥ MaxElapsed ends the call.
-func TestMaxElapsed(t *testing.T) {
+// Steps 9 and 10: if elapsed + wait ≥ MaxElapsed, or now + wait ≥ ctx's deadline, the
+// call ends at once.
+func TestMaxElapsedAndDeadline(t *testing.T) {
 	for _, test := range []struct {
 		name        string
-		limit, wait time.Duration
+		limit, wait time.Duration // an attempt takes 2s
 		retried     bool
 	}{
 		{"beyond the limit", 3*time.Second - 1, time.Second, false},
 		{"exactly at the limit", 3 * time.Second, time.Second, false},
 		{"just before the limit", 3*time.Second + 1, time.Second, true},
-		{"no wait, but the limit has passed", 2 * time.Second, 0, false},
+		{"no wait, at the limit", 2 * time.Second, 0, false},
+		{"no wait, just before the limit", 2*time.Second + 1, 0, true},
+		{"the limit has passed", 1, 0, false},
 		{"the sum overflows", math.MaxInt64, math.MaxInt64, false},
 	} {
-		t.Run(test.name, func(t *testing.T) {
-			clock := new(retrytest.Clock)
-			fn, _ := script(errBoom)
-			err := retry.Do(t.Context(), func(ctx context.Context) error {
-				clock.Advance(2 * time.Second)
-				return fn(ctx)
-			}, fixed(test.wait), retry.WithMaxElapsed(test.limit), retry.WithClock(clock))
-			if test.retried {
-				succeeded(t, err)
-				return
-			}
-			gaveUp(t, err, retry.ErrMaxElapsed, 1)
-			wantWaits(t, clock.Waits())
-		})
-	}
-}
-
-// Step 10: now + wait ≥ deadline ends the call, at once.
-func TestDeadline(t *testing.T) {
-	for _, test := range []struct {
-		name     string
-		deadline time.Duration // from the start of the call
-		wait     time.Duration
-		retried  bool
-	}{
-		{"beyond the deadline", 3*time.Second - 1, time.Second, false},
-		{"exactly at the deadline", 3 * time.Second, time.Second, false},
-		{"just before the deadline", 3*time.Second + 1, time.Second, true},
-		{"no wait, at the deadline", 2 * time.Second, 0, false},
-		{"no wait, just before the deadline", 2*time.Second + 1, 0, true},
-		{"the deadline has passed", -time.Hour, 0, false},
-		{"the sum overflows", math.MaxInt64, math.MaxInt64, false},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			clock := new(retrytest.Clock)
-			clock.Advance(-time.Hour) // the system's time must not matter
-			ctx := deadlineCtx{t.Context(), clock.Now().Add(test.deadline)}
-			fn, _ := script(errBoom)
-			err := retry.Do(ctx, func(ctx context.Context) error {
-				clock.Advance(2 * time.Second)
-				return fn(ctx)
-			}, fixed(test.wait), retry.WithClock(clock))
-			if test.retried {
-				succeeded(t, err)
-				return
-			}
-			e := gaveUp(t, err, retry.ErrDeadline, 1)
-			if e.Reason != retry.ErrDeadline || !errors.Is(err, context.DeadlineExceeded) {
-				t.Errorf("Reason = %#v, want ErrDeadline, which matches DeadlineExceeded", e.Reason)
-			}
-			wantWaits(t, clock.Waits())
-		})
+		for _, reason := range []error{retry.ErrMaxElapsed, retry.ErrDeadline} {
+			t.Run(test.name+"/"+reason.Error(), func(t *testing.T) {
+				clock := new(retrytest.Clock)
+				clock.Advance(-time.Hour) // the system's time must not matter
+				ctx, opt := t.Context(), retry.WithMaxElapsed(test.limit)
+				if reason == retry.ErrDeadline {
+					ctx, opt = deadlineCtx{ctx, clock.Now().Add(test.limit)}, nil
+				}
+				fn, _ := script(errBoom)
+				err := retry.Do(ctx, func(ctx context.Context) error { clock.Advance(2 * time.Second); return fn(ctx) },
+					fixed(test.wait), retry.WithClock(clock), opt)
+				if test.retried {
+					succeeded(t, err)
+					return
+				}
+				e := gaveUp(t, err, reason, 1)
+				wantWaits(t, clock.Waits())
+				if e.Reason != reason || errors.Is(err, context.DeadlineExceeded) != (reason == retry.ErrDeadline) {
+					t.Errorf("Reason = %#v, want %v", e.Reason, reason)
+				}
+			})
+		}
 	}
 }
 
@@ -296,27 +269,6 @@ func TestOrderOfReasons(t *testing.T) {
 	}
 }
 
-// OnRetry is not called unless a wait follows.
-func TestNoOnRetryWithoutItsWait(t *testing.T) {
-	fail := retry.WithOnRetry(func(context.Context, retry.Event) { t.Error("Do called OnRetry") })
-	for _, test := range []struct {
-		reason error
-		err    error
-		opt    retry.Option
-	}{
-		{retry.ErrExhausted, errBoom, retry.WithMaxAttempts(1)},
-		{retry.ErrNotRetryable, errBoom, retry.WithRetryIf(retry.Is(errOther))},
-		{retry.ErrRetryAfter, retry.After(errBoom, time.Hour), nil},
-		{retry.ErrMaxElapsed, errBoom, retry.WithMaxElapsed(1)},
-		{retry.ErrBudget, errBoom, retry.WithBudget(new(retry.Budget))},
-	} {
-		t.Run(test.reason.Error(), func(t *testing.T) {
-			fn, _ := always(test.err)
-			gaveUp(t, retry.Do(t.Context(), fn, fixed(1), fail, test.opt), test.reason, 1)
-		})
-	}
-}
-
 // A Clock that fails for a reason of its own ends the call with that error as Reason.
 func TestClockFails(t *testing.T) {
 	for _, failure := range []error{errOther, context.Canceled} {
@@ -359,33 +311,30 @@ func TestWaitOfZeroSleeps(t *testing.T) {
 // Step 1: a nil ctx or fn is invalid in every form.
 func TestNilArguments(t *testing.T) {
 	var noCtx context.Context
-	ctx, hook := t.Context(), retry.WithOnDone(func(context.Context, retry.Event) { t.Error("Do called OnDone") })
+	hook := retry.WithOnDone(func(context.Context, retry.Event) { t.Error("Do called OnDone") })
 	value := func(context.Context) (int, error) { t.Error("Do called fn"); return 1, nil }
-	for _, test := range []struct {
-		name, want string
-		call       func() (int, error)
-	}{
-		{"Do, ctx", "nil ctx", func() (int, error) {
-			return 0, retry.Do(noCtx, func(context.Context) error { return nil }, hook)
-		}},
-		{"Do, fn", "nil fn", func() (int, error) { return 0, retry.Do(ctx, nil, hook) }},
-		{"DoValue, ctx", "nil ctx", func() (int, error) { return retry.DoValue(noCtx, value, hook) }},
-		{"DoValue, fn", "nil fn", func() (int, error) { return retry.DoValue[int](ctx, nil, hook) }},
-		{"Wrap, ctx", "nil ctx", func() (int, error) { return retry.Wrap(value, hook)(noCtx) }},
-		{"Wrap, fn", "nil fn", func() (int, error) { return retry.Wrap[int](nil, hook)(ctx) }},
-		{"WrapUnary, ctx", "nil ctx", func() (int, error) {
-			return retry.WrapUnary(func(ctx context.Context, _ int) (int, error) { return value(ctx) }, hook)(noCtx, 1)
-		}},
-		{"WrapUnary, fn", "nil fn", func() (int, error) { return retry.WrapUnary[int, int](nil, hook)(ctx, 1) }},
+	for want, calls := range map[string][]func() (int, error){
+		"nil ctx": {
+			func() (int, error) { return retry.DoValue(noCtx, value, hook) },
+			func() (int, error) { return retry.Wrap(value, hook)(noCtx) },
+		},
+		"nil fn": {
+			func() (int, error) { return 0, retry.Do(t.Context(), nil, hook) },
+			func() (int, error) { return retry.DoValue[int](t.Context(), nil, hook) },
+			func() (int, error) { return retry.Wrap[int](nil, hook)(t.Context()) },
+			func() (int, error) { return retry.WrapUnary[int, int](nil, hook)(t.Context(), 1) },
+		},
 	} {
-		t.Run(test.name, func(t *testing.T) {
-			got, err := test.call()
-			gaveUp(t, err, retry.ErrInvalid, 0)
-			wantText(t, err, "retry: invalid argument: "+test.want)
-			if got != 0 {
-				t.Errorf("value = %d, want 0", got)
-			}
-		})
+		for i, call := range calls {
+			t.Run(fmt.Sprintf("%s/%d", want, i), func(t *testing.T) {
+				got, err := call()
+				gaveUp(t, err, retry.ErrInvalid, 0)
+				wantText(t, err, "retry: invalid argument: "+want)
+				if got != 0 {
+					t.Errorf("value = %d, want 0", got)
+				}
+			})
+		}
 	}
 }
 
@@ -429,22 +378,8 @@ func TestValues(t *testing.T) {
 	}
 }
 
-func TestWrapUnaryPassesTheArgument(t *testing.T) {
-	var got []string
-	greet := retry.WrapUnary(func(_ context.Context, name string) (string, error) {
-		if got = append(got, name); len(got) < 3 {
-			return "", errBoom
-		}
-		return "hello " + name, nil
-	}, noWait)
-	value, err := greet(t.Context(), "gopher")
-	succeeded(t, err)
-	if want := []string{"gopher", "gopher", "gopher"}; value != "hello gopher" || !slices.Equal(got, want) {
-		t.Errorf("greet() = %q with arguments %q, want hello gopher with %q", value, got, want)
-	}
-}
-
-// A wrapped function is safe for concurrent use, and so are a Policy and a Source.
+// A wrapped function is safe for concurrent use, and so are a Policy and a Source. Every
+// attempt gets the argument.
 func TestSharedByGoroutines(t *testing.T) {
 	src := seeded()
 	double := retry.WrapUnary(func(ctx context.Context, in int) (int, error) {
@@ -467,12 +402,12 @@ func TestSharedByGoroutines(t *testing.T) {
 }
 
 // A panic or Goexit in code of the caller propagates, except that a panic in a hook is
-// logged. OnDone is not called then, and nothing leaks.
+// logged. No OnDone hook is called then, and nothing leaks.
 func TestPanicAndGoexitPropagate(t *testing.T) {
 	type boom struct{ where place }
 	places := []place{inFn, inMap, inPredicate, inBackoff, inJitter, inSource, beforeSleep, afterSleep}
-	check := func(where place, act func(), wantPanic any) {
-		for _, n := range []int{1, 2} {
+	check := func(where place, times int, act func(), wantPanic any) {
+		for n := 1; n <= times; n++ {
 			t.Run(fmt.Sprintf("%s/%d/%v", where, n, wantPanic), func(t *testing.T) {
 				var attempt context.Context
 				fn, opts := actAt(n, where, act)
@@ -494,10 +429,11 @@ func TestPanicAndGoexitPropagate(t *testing.T) {
 		}
 	}
 	for _, where := range places {
-		check(where, func() { panic(boom{where}) }, boom{where})
-		check(where, runtime.Goexit, nil)
+		check(where, 2, func() { panic(boom{where}) }, boom{where})
+		check(where, 2, runtime.Goexit, nil)
 	}
-	check(inOnRetry, runtime.Goexit, nil)
+	check(inOnRetry, 2, runtime.Goexit, nil)
+	check(inOnDone, 1, runtime.Goexit, nil)
 }
 
 // Each attempt has a timeout of its own. Its context is canceled once fn and the error
@@ -559,34 +495,6 @@ func TestContextErrorsOfFnAreOrdinary(t *testing.T) {
 		succeeded(t, retry.Do(t.Context(), fn, noWait))
 		wantCalls(t, calls, 3)
 	}
-}
-
-// The same calls do the same in a bubble and with a fake Clock.
-func TestBubbleAndFakeClockAgree(t *testing.T) {
-	type outcome struct {
-		text  string
-		took  time.Duration
-		waits string
-	}
-	scenario := func(ctx context.Context, opts ...retry.Option) (o outcome) {
-		err := retry.Do(ctx, func(ctx context.Context) error {
-			return retry.After(errBoom, time.Duration(retry.PreviousAttempts(ctx))*time.Second)
-		}, append(opts, retry.WithSource(seeded()), retry.WithMaxElapsed(20*time.Second), retry.WithMaxAttempts(50),
-			retry.WithOnRetry(func(_ context.Context, ev retry.Event) { o.waits += fmt.Sprintln(ev.Wait, ev.Waited, ev.Elapsed) }),
-			retry.WithOnDone(func(_ context.Context, ev retry.Event) { o.took = ev.Elapsed }))...)
-		o.text = err.Error()
-		return o
-	}
-	fake := scenario(t.Context(), retry.WithClock(new(retrytest.Clock)))
-	bubble(t, func(t *testing.T) {
-		start := time.Now()
-		if got := scenario(t.Context()); got != fake {
-			t.Errorf("in a bubble %+v, want %+v", got, fake)
-		}
-		if got := time.Since(start); got != fake.took || got < 10*time.Second {
-			t.Errorf("the call took %v, want %v", got, fake.took)
-		}
-	})
 }
 
 // Do does not wait for a deadline that the next attempt would miss.

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -18,121 +19,136 @@ import (
 	"example.com/retry/retrytest"
 )
 
-// readmePreamble is what the Go snippets of README.md take for granted. Together
-// with it they are one package: a snippet is declarations, or the body of a function
-// that returns an error.
-const readmePreamble = `package readme
-
-import (
-	"context"
-	"database/sql"
-	"errors"
-	"expvar"
-	"io"
-	"log/slog"
-	"math/rand/v2"
-	"net"
-	"net/http"
-	"slices"
-	"testing"
-	"testing/synctest"
-	"time"
-
-	"example.com/retry"
-)
-
-// Every snippet uses some of the imports.
-var _ = []any{errors.New, slog.Info, rand.NewPCG, net.Dial, slices.Equal[[]int], synctest.Test, time.Now, io.EOF}
-
-type User struct{ Name string }
-
-var (
-	ctx         context.Context
-	db          *sql.DB
-	resp        *http.Response
-	err         error
-	errNotFound error
-	retries     expvar.Int
-)
-
-func load(context.Context, string) (User, error) { return User{}, nil }
-func loadAda(context.Context) (User, error)      { return User{}, nil }
-func placeOrder(context.Context) error           { return nil }
-func isServerError(error) bool                   { return false }
-func send(context.Context) error                 { return errors.New("connection refused") }
-
-`
-
-// TestReadmeSnippets compiles and vets every Go snippet of README.md, and runs
-// those that are tests.
+// TestReadmeSnippets compiles and vets the Go snippets of README.md and docs, runs those
+// that are tests, and runs the tests of testdata/readme, which check what README.md
+// promises. Every file becomes a package: its snippets and testdata/readme/names.go.
 func TestReadmeSnippets(t *testing.T) {
+	if _, err := exec.LookPath("go"); err != nil {
+		t.Skip(err)
+	}
 	root, err := os.Getwd()
 	if err != nil {
 		t.Fatal(err)
 	}
-	var src strings.Builder
-	src.WriteString(readmePreamble)
-	snippets := readmeBlocks(t, "go")
-	if len(snippets) == 0 {
-		t.Fatal("README.md has no Go snippet")
-	}
-	for _, s := range snippets {
-		formatted, err := format.Source([]byte(s.text))
-		if err != nil {
-			t.Fatalf("README.md:%d: %v", s.line, err)
-		}
-		if string(formatted) != s.text {
-			t.Errorf("README.md:%d: the snippet is not formatted as gofmt does", s.line)
-		}
-		text := fmt.Sprintf("//line README.md:%d\n%s", s.line, s.text)
-		if isBody(s.text) {
-			text = fmt.Sprintf("func _() error {\n%s%s\nreturn nil\n}\n", text, useAll(t, s.text))
-		}
-		src.WriteString(text)
-	}
-
 	dir := t.TempDir()
-	write := func(name, text string) {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
+	write(t, filepath.Join(dir, "go.mod"), fmt.Sprintf("module readme\n\ngo 1.26.0\n\n"+
+		"require example.com/retry v0.0.0\n\nreplace example.com/retry => %q\n", root))
+	docs, _ := filepath.Glob("docs/*.md")
+	var tests []string
+	for _, name := range append(docs, "README.md") {
+		source, names := snippets(t, root, name)
+		if source == "" {
+			continue
+		}
+		tests = append(tests, names...)
+		pkg := filepath.Join(dir, strings.ToLower(strings.TrimSuffix(filepath.Base(name), ".md")))
+		write(t, filepath.Join(pkg, "snippets_test.go"), source)
+		write(t, filepath.Join(pkg, "names_test.go"), read(t, "testdata/readme/names.go"))
+		if name == "README.md" {
+			write(t, filepath.Join(pkg, "promises_test.go"), read(t, "testdata/readme/promises_test.go"))
 		}
 	}
-	write("readme_test.go", src.String())
-	write("go.mod", fmt.Sprintf("module readme\n\ngo 1.26.0\n\nrequire example.com/retry v0.0.0\n\nreplace example.com/retry => %q\n", root))
-	cmd := exec.Command("go", "test", "-vet=all", "-v", ".")
+
+	out, err := goTest(dir)
+	if err != nil {
+		t.Fatalf("the tests of the snippets fail: %v\n%s", err, out)
+	}
+	// The tests that README.md shows must notice a bug.
+	broken, _ := goTest(dir, "README_BROKEN=1")
+	for _, name := range tests {
+		if !strings.Contains(out, "--- PASS: "+name+" ") {
+			t.Errorf("%s does not run:\n%s", name, out)
+		}
+		if !strings.Contains(broken, "--- FAIL: "+name+" ") {
+			t.Errorf("%s does not fail if the code under test is broken:\n%s", name, broken)
+		}
+	}
+}
+
+func goTest(dir string, env ...string) (string, error) {
+	cmd := exec.Command("go", "test", "-count=1", "-vet=all", "-v", "./...")
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "GOFLAGS=-mod=mod", "GOPROXY=off", "GOWORK=off")
+	cmd.Env = append(os.Environ(), append(env, "GOFLAGS=-mod=mod", "GOPROXY=off", "GOWORK=off")...)
 	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Fatalf("the snippets of README.md: %v\n%s", err, out)
-	}
-	if got, want := strings.Count(string(out), "--- PASS"), strings.Count(src.String(), "\nfunc Test"); got != want || want == 0 {
-		t.Errorf("%d of %d tests in README.md passed\n%s", got, want, out)
-	}
+	return string(out), err
 }
 
-// isBody reports whether a snippet is statements and not declarations.
-func isBody(snippet string) bool {
-	_, err := parser.ParseFile(token.NewFileSet(), "", "package readme\n"+snippet, parser.SkipObjectResolution)
-	return err != nil
+// packages are those that a snippet can use.
+var packages = []string{"context", "database/sql", "errors", "fmt", "io", "io/fs", "log/slog", "math",
+	"math/rand/v2", "net", "net/http", "os", "slices", "sync", "sync/atomic", "testing", "testing/synctest", "time",
+	"example.com/retry", "example.com/retry/retryhttp", "example.com/retry/retrytest"}
+
+// snippets returns the Go source of the snippets of a Markdown file, and the names of the
+// tests in it. Statements become the body of a function, which has the name that follows
+// the language of the snippet, or none.
+func snippets(t *testing.T, root, file string) (source string, tests []string) {
+	t.Helper()
+	var b strings.Builder
+	used := map[string]bool{}
+	for _, s := range blocks(read(t, file), "go") {
+		place := fmt.Sprintf("%s:%d", file, s.line)
+		if formatted, err := format.Source([]byte(s.text)); err != nil || string(formatted) != s.text {
+			t.Errorf("%s: the snippet is not formatted like gofmt does it, or has an error: %v", place, err)
+		}
+		text := fmt.Sprintf("//line %s\n%s", filepath.Join(root, place), s.text)
+		parsed, err := parser.ParseFile(token.NewFileSet(), "", "package p\n"+text, parser.SkipObjectResolution)
+		if err != nil {
+			name := s.name
+			if name == "" {
+				name = "_"
+			}
+			text = fmt.Sprintf("func %s(ctx context.Context) error {\n%s", name, text)
+			parsed, err = parser.ParseFile(token.NewFileSet(), "", "package p\n"+text+"}", parser.SkipObjectResolution)
+			if err != nil {
+				t.Fatalf("%s: %v", place, err)
+			}
+			text += ending(parsed.Decls[0].(*ast.FuncDecl).Body.List) + "}\n"
+		}
+		b.WriteString(text)
+		ast.Inspect(parsed, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.SelectorExpr:
+				if x, ok := n.X.(*ast.Ident); ok {
+					used[x.Name] = true
+				}
+			case *ast.FuncDecl:
+				if strings.HasPrefix(n.Name.Name, "Test") {
+					tests = append(tests, n.Name.Name)
+				}
+			}
+			return true
+		})
+	}
+	if b.Len() == 0 {
+		return "", nil
+	}
+	var imports strings.Builder
+	for _, path := range packages {
+		name := filepath.Base(strings.TrimSuffix(path, "/v2"))
+		if used[name] {
+			fmt.Fprintf(&imports, "import %q\n", path)
+		}
+	}
+	return "package readme\n" + imports.String() + b.String(), tests
 }
 
-// useAll returns an assignment that uses the variables a body ends with: a snippet
-// does not show what becomes of its results.
-func useAll(t *testing.T, body string) string {
-	file, err := parser.ParseFile(token.NewFileSet(), "", "package readme\nfunc _() {\n"+body+"}", parser.SkipObjectResolution)
-	if err != nil {
-		t.Fatalf("%v in\n%s", err, body)
-	}
-	var uses string
-	for _, stmt := range file.Decls[0].(*ast.FuncDecl).Body.List {
+// ending returns the statements that follow those of a snippet: they record what it
+// assigned to new variables, and return its error or the global one.
+func ending(body []ast.Stmt) string {
+	var names []string
+	for _, stmt := range body {
 		if s, ok := stmt.(*ast.AssignStmt); ok && s.Tok == token.DEFINE {
 			for _, v := range s.Lhs {
-				uses += "_ = " + v.(*ast.Ident).Name + ";"
+				if name := v.(*ast.Ident).Name; name != "_" {
+					names = append(names, name)
+				}
 			}
 		}
 	}
-	return uses
+	if _, ok := body[len(body)-1].(*ast.ReturnStmt); ok {
+		return ""
+	}
+	return "results = []any{" + strings.Join(names, ", ") + "}\nreturn err\n"
 }
 
 // TestReadmeSchedule recomputes the table of the default schedule.
@@ -140,94 +156,71 @@ func TestReadmeSchedule(t *testing.T) {
 	clock := new(retrytest.Clock)
 	fn, _ := always(errBoom)
 	_ = retry.Do(t.Context(), fn, retry.WithClock(clock), retry.WithJitter(retry.NoJitter))
-	table := "| before attempt | ceiling | mean wait | waited until then, at most |\n|---|---|---|---|\n"
+	table := "| before attempt | ceiling | mean wait | maximum total wait |\n|---|---|---|---|\n"
 	var sum time.Duration
 	for i, ceiling := range clock.Waits() {
-		if want := (retry.Exponential{}).Delay(i + 1); ceiling != want {
-			t.Errorf("Do waits up to %v before attempt %d, Exponential{} up to %v", ceiling, i+2, want)
-		}
 		sum += ceiling
 		table += fmt.Sprintf("| %d | %v | %v | %v |\n", i+2, ceiling, ceiling/2, sum)
 	}
-	if !strings.Contains(readme(t), "\n"+table+"\n") {
-		t.Errorf("README.md lacks the default schedule:\n%s", table)
-	}
-}
-
-// TestReadmeOutput checks that what README.md shows as printed is the output of
-// an example, which is compared with what really comes.
-func TestReadmeOutput(t *testing.T) {
-	examples, err := os.ReadFile("example_test.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, block := range readmeBlocks(t, "text") {
-		for line := range strings.Lines(block.text) {
-			if !strings.Contains(string(examples), "\t// "+line) {
-				t.Errorf("README.md:%d: no example prints %q", block.line, line)
-			}
+	text := fmt.Sprintf("waits %.1f s on average and at most %v s", sum.Seconds()/2, sum.Seconds())
+	for _, want := range []string{table, text} {
+		if !strings.Contains(strings.ReplaceAll(read(t, "README.md"), "\r\n", "\n"), want) {
+			t.Errorf("README.md lacks the default schedule:\n%s", want)
 		}
 	}
 }
 
-var (
-	readmeCode = regexp.MustCompile("(?s)```.*?```")
-	readmeLink = regexp.MustCompile(`\]\(([^)\s]+)\)`)
-	readmePath = regexp.MustCompile(`(?m)(?:^| )(\./[\w/]+|\.ci/\w+)`)
-)
-
-// TestReadmePaths checks that the files and folders that README.md links to, or
-// names in a command, exist.
-func TestReadmePaths(t *testing.T) {
-	var paths []string
-	for _, match := range readmeLink.FindAllStringSubmatch(readmeCode.ReplaceAllString(readme(t), ""), -1) {
-		paths = append(paths, match[1])
-	}
-	for _, block := range readmeBlocks(t, "sh") {
-		for _, match := range readmePath.FindAllStringSubmatch(block.text, -1) {
-			paths = append(paths, match[1])
-		}
-	}
-	for _, path := range paths {
-		if strings.HasPrefix(path, "https://") {
-			continue
-		}
-		if _, err := os.Stat(filepath.FromSlash(path)); err != nil {
-			t.Errorf("README.md: %v", err)
+// TestReadmeCommands checks that the packages that README.md runs exist.
+func TestReadmeCommands(t *testing.T) {
+	for _, m := range regexp.MustCompile(`go run \./([\w/]+)`).FindAllStringSubmatch(read(t, "README.md"), -1) {
+		if _, err := os.Stat(m[1]); err != nil {
+			t.Errorf("README.md: %s: %v", m[0], err)
 		}
 	}
 }
 
-// A readmeBlock is a fenced block of README.md.
-type readmeBlock struct {
-	line int // of the first line of text, in README.md
+// A block is a fenced block of a Markdown file.
+type block struct {
+	line int // of the first line of text
+	name string
 	text string
 }
 
-func readmeBlocks(t *testing.T, language string) (blocks []readmeBlock) {
-	t.Helper()
-	var block *readmeBlock
-	n := 0
-	for line := range strings.Lines(readme(t)) {
-		n++
-		switch {
-		case line == "```"+language+"\n":
-			block = &readmeBlock{line: n + 1}
-		case line == "```\n" && block != nil:
-			blocks = append(blocks, *block)
-			block = nil
-		case block != nil:
-			block.text += line
+func blocks(markdown, language string) (blocks []block) {
+	open := false
+	for i, line := range slices.Collect(strings.Lines(markdown)) {
+		info, fence := strings.CutPrefix(line, "```")
+		switch lang, name, _ := strings.Cut(strings.TrimSpace(info), " "); {
+		case fence && !open && lang == language:
+			blocks = append(blocks, block{line: i + 2, name: name})
+			open = true
+		case fence:
+			open = false
+		case open:
+			blocks[len(blocks)-1].text += line
 		}
 	}
 	return blocks
 }
 
-func readme(t *testing.T) string {
+func read(t *testing.T, name string) string {
 	t.Helper()
-	text, err := os.ReadFile("README.md")
+	text, err := os.ReadFile(name)
+	if os.IsNotExist(err) {
+		t.Skip(err)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
 	return string(text)
+}
+
+func write(t *testing.T, name, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
 }

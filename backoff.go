@@ -58,35 +58,21 @@ var defaultDelay = Exponential{}.Delay
 func (e Exponential) Delay(attempt int) time.Duration {
 	// WithBackoff rejects negative fields, but Delay can be called without it.
 	base, limit := max(or(e.Base, 250*time.Millisecond), 0), max(or(e.Max, 8*time.Second), 0)
-	factor, doublings := or(e.Factor, 2), max(attempt, 1)-1
+	factor, steps := or(e.Factor, 2), max(attempt, 1)-1
 	switch {
-	case doublings == 0 || !(factor > 1):
+	case steps == 0 || !(factor > 1):
 		return min(base, limit)
 	case factor == 2:
-		if base > limit>>doublings {
+		if base > limit>>steps {
 			return limit
 		}
-		return base << doublings
+		return base << steps
 	}
-	d := float64(base) * power(factor, doublings)
+	d := float64(base) * math.Pow(factor, float64(steps))
 	if !(d < float64(limit)) {
 		return limit
 	}
 	return time.Duration(d)
-}
-
-// power returns f^n for f > 1 and n ≥ 0. Unlike math.Pow, power never returns less for a
-// greater n, because square is kept at no less than the product of all lower powers.
-func power(f float64, n int) float64 {
-	result, lower, square := 1.0, 1.0, f
-	for ; n > 0; n >>= 1 {
-		if n&1 == 1 {
-			result *= square
-		}
-		lower *= square
-		square = max(square*square, lower)
-	}
-	return result
 }
 
 // invalidBackoff returns an invalid option if b is invalid, else nil.

@@ -16,7 +16,8 @@ import (
 //
 // with the ratio as [NewBudget] rounds it. An attempt whose error is marked with
 // [Restart] counts as a success. First attempts are never charged, and retries that
-// succeed are not limited. A token is returned if its retry does not start. If nested
+// succeed are not limited, so a service that fails every first attempt is called twice
+// per call. A token is returned if its retry does not start. If nested
 // calls share a Budget, each success counts separately. The Budget is refilled by
 // successes only, not by time.
 //

@@ -57,7 +57,8 @@ func invalid(problem string) *verdict { return &verdict{"invalid " + problem, Er
 
 // An Error describes a call that failed. Every non-nil error of [Do], [DoValue], and the
 // functions that [Wrap] and [WrapUnary] return is an *Error. errors.Is and errors.As match
-// both Err and Reason; if both match, errors.As finds Err. errors.Unwrap returns Err.
+// both Err and Reason; if both match, errors.As finds Err,
+// or Reason if it matches context.DeadlineExceeded. errors.Unwrap returns Err.
 //
 // An Error holds only the last error. To see the others, use [WithOnRetry].
 type Error struct {
@@ -103,14 +104,17 @@ func (e *Error) Unwrap() error { return e.Err }
 // Is makes errors.Is match Reason. It matches Err through Unwrap.
 func (e *Error) Is(target error) bool { return errors.Is(e.Reason, target) }
 
-// As makes errors.As match Reason, unless it matches Err.
+// As makes errors.As match Reason, unless it matches Err and Reason is not a deadline's.
 func (e *Error) As(target any) bool {
 	if !errors.As(e.Reason, target) {
 		return false
 	}
-	// Err takes precedence. It is searched only after a match, because otherwise
-	// errors.As searches it next, and nested errors would be searched repeatedly.
-	errors.As(e.Err, target)
+	// Err takes precedence, except that a missed deadline is a timeout, whatever Err is.
+	// Err is searched only after a match, because otherwise errors.As searches it next,
+	// and nested errors would be searched repeatedly.
+	if !errors.Is(e.Reason, context.DeadlineExceeded) {
+		errors.As(e.Err, target)
+	}
 	return true
 }
 
@@ -170,14 +174,21 @@ func (e *Error) advise(a *advice, restarted bool) {
 // or nil if ctx is not done.
 func ended(ctx context.Context) error {
 	err, cause := ctx.Err(), context.Cause(ctx)
-	if err == nil || err == cause {
+	if err == nil || (err == context.Canceled || err == context.DeadlineExceeded) && err == cause {
 		return err
 	}
-	return &ctxError{err, cause}
+	return &ctxError{err, cause} // err and cause may be equal, but cannot always be compared
 }
 
 // A ctxError is the end of a context that has a cause.
 type ctxError struct{ err, cause error }
 
-func (e *ctxError) Error() string   { return e.err.Error() + ": " + e.cause.Error() }
 func (e *ctxError) Unwrap() []error { return []error{e.err, e.cause} }
+
+func (e *ctxError) Error() string {
+	err, cause := e.err.Error(), e.cause.Error()
+	if err == cause {
+		return err
+	}
+	return err + ": " + cause
+}

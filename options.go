@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -198,7 +199,8 @@ func WithMaxRetryAfter(d time.Duration) Option {
 // longer be read then, nor can the rows of an *sql.Rows. Read them in fn. (Package
 // retryhttp handles the bodies of HTTP responses.)
 //
-// The timeout uses the system clock even if [WithClock] is given.
+// The timeout uses the system clock even if [WithClock] is given. For a ctx of a custom type
+// without an AfterFunc method, package context starts a goroutine for each attempt.
 func WithAttemptTimeout(d time.Duration) Option {
 	if d <= 0 {
 		return notPositive("WithAttemptTimeout", d)
@@ -333,12 +335,7 @@ type predicates []func(error) bool
 
 // any reports whether a predicate returns true for err.
 func (preds predicates) any(err error) bool {
-	for _, pred := range preds {
-		if pred(err) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(preds, func(pred func(error) bool) bool { return pred(err) })
 }
 
 // invalid returns what is wrong with preds, or "".
@@ -346,10 +343,5 @@ func (preds predicates) invalid() string {
 	if len(preds) == 0 {
 		return "WithRetryIf(): must have at least one predicate"
 	}
-	for _, pred := range preds {
-		if pred == nil {
-			return "WithRetryIf(nil): must not be nil"
-		}
-	}
-	return ""
+	return ifNil(slices.ContainsFunc(preds, func(pred func(error) bool) bool { return pred == nil }), "WithRetryIf")
 }

@@ -122,7 +122,7 @@ func doMerged(ctx context.Context, fn func(context.Context) error, s *scope, p *
 
 // DoValue is like [Do] for a function that also returns a value. It returns the value
 // of the last call of fn, even if that call failed, or the zero value if fn was not
-// called.
+// called. With [WithAttemptTimeout], the value must not depend on the context of fn.
 func DoValue[T any](ctx context.Context, fn func(context.Context) (T, error), opts ...Option) (value T, err error) {
 	if fn == nil {
 		return value, Do(ctx, nil, opts...)
@@ -226,7 +226,7 @@ func (c *call) attempt(ctx context.Context, fn func(context.Context) error, p *p
 		starts := false
 		defer func() {
 			if !starts {
-				c.refund(p) // ctx panicked
+				c.refund(p.budget) // ctx panicked
 			}
 		}()
 		var cancel context.CancelFunc
@@ -252,12 +252,12 @@ func (c *call) next(ctx context.Context, p *policy, err error) error {
 		c.said.complete = true
 	}
 	if c.said.restart {
+		if p.budget != nil {
+			c.deposit(p.budget)
+		}
 		c.earlier = c.Attempt - 1
 		if p.maxElapsed > 0 {
 			c.restart = p.now().Sub(c.start)
-		}
-		if p.budget != nil {
-			c.deposit(p.budget)
 		}
 	}
 	c.charged = false
@@ -304,7 +304,7 @@ func (c *call) next(ctx context.Context, p *policy, err error) error {
 		// spread must not make this call give up.
 		left := time.Duration(math.MaxInt64)
 		if p.maxElapsed > 0 {
-			left = p.maxElapsed - (c.Elapsed - c.restart)
+			left = p.maxElapsed - max(c.Elapsed-c.restart, 0)
 		}
 		if hasDeadline {
 			left = min(left, deadline.Sub(now))
@@ -332,7 +332,7 @@ func (c *call) charge(ctx context.Context, p *policy) error {
 	starts := false
 	defer func() {
 		if !starts {
-			c.refund(p)
+			c.refund(p.budget)
 		}
 	}()
 	reason := c.pause(ctx, p)
@@ -390,18 +390,15 @@ func (c *call) observeEnd(ctx context.Context, p *policy, reason error) {
 
 // deposit credits b with an attempt that succeeded or made progress.
 func (c *call) deposit(b *Budget) {
-	if c.charged {
-		c.charged = false
-		b.deposit(token)
-	}
+	c.refund(b)
 	b.deposit(b.ratio)
 }
 
 // refund returns the token of a retry that does not start.
-func (c *call) refund(p *policy) {
+func (c *call) refund(b *Budget) {
 	if c.charged {
 		c.charged = false
-		p.budget.deposit(token)
+		b.deposit(token)
 	}
 }
 

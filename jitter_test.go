@@ -100,7 +100,7 @@ func TestJitterWithoutRand(t *testing.T) {
 	for range 100 {
 		full, equal := retry.FullJitter(math.MaxInt64, nil), retry.EqualJitter(math.MaxInt64, nil)
 		if full < 0 || equal < math.MaxInt64/2 {
-			t.Errorf("FullJitter(), EqualJitter() = %d, %d, want at least 0, %d", full, equal, math.MaxInt64/2)
+			t.Errorf("FullJitter(), EqualJitter() = %d, %d, want at least 0, %d", full, equal, time.Duration(math.MaxInt64/2))
 		}
 		seen[full], seen[equal] = true, true
 	}

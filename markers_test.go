@@ -410,7 +410,12 @@ func TestWaitsAreClamped(t *testing.T) {
 			var event retry.Event
 			succeeded(t, retry.Do(t.Context(), fn, retry.WithClock(clock), retry.WithMaxRetryAfter(math.MaxInt64),
 				retry.WithBackoff(retry.BackoffFunc(func(int) time.Duration { return test.delay })),
-				retry.WithJitter(func(ceiling time.Duration, _ *rand.Rand) time.Duration { return test.jitter(ceiling) }),
+				retry.WithJitter(func(ceiling time.Duration, _ *rand.Rand) time.Duration {
+					if ceiling < 0 {
+						t.Errorf("ceiling = %v, want at least 0", ceiling)
+					}
+					return test.jitter(ceiling)
+				}),
 				retry.WithOnRetry(func(_ context.Context, ev retry.Event) { event = ev })))
 			wantWaits(t, clock.Waits(), test.want)
 			if event.Wait != test.want {

@@ -473,19 +473,40 @@ func TestAttemptTimeout(t *testing.T) {
 	})
 }
 
-// Do starts no goroutine, except that context.WithTimeout needs one to watch a ctx
-// that package context did not make.
+// An ownCtx is of a type that package context does not know, and can be watched without a
+// goroutine.
+type ownCtx struct{ context.Context }
+
+func (ownCtx) Value(any) any                    { return nil }
+func (c ownCtx) AfterFunc(f func()) func() bool { return context.AfterFunc(c.Context, f) }
+
+// Do starts no goroutine, and the end of ctx reaches every attempt.
 func TestNoGoroutines(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		before := runtime.NumGoroutine()
-		fn, _ := always(errBoom)
-		_ = retry.Do(t.Context(), func(ctx context.Context) error {
-			if got := runtime.NumGoroutine(); got > before {
-				t.Errorf("goroutines = %d, want %d", got, before)
-			}
-			return fn(ctx)
-		}, fixed(time.Second), retry.WithAttemptTimeout(time.Minute))
-	})
+	for name, of := range map[string]func(context.Context) context.Context{
+		"package context": func(ctx context.Context) context.Context { return ctx },
+		"own type":        func(ctx context.Context) context.Context { return ownCtx{ctx} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				ctx, cancel := context.WithCancel(t.Context())
+				before := runtime.NumGoroutine()
+				err := retry.Do(of(ctx), func(ctx context.Context) error {
+					if got := runtime.NumGoroutine(); got > before {
+						t.Errorf("goroutines = %d, want %d", got, before)
+					}
+					if retry.PreviousAttempts(ctx) == 2 {
+						cancel()
+						<-ctx.Done()
+					}
+					return errBoom
+				}, fixed(time.Second), retry.WithAttemptTimeout(time.Minute))
+				e := gaveUp(t, err, context.Canceled, 3)
+				if e.Waited != 2*time.Second {
+					t.Errorf("Waited = %v, want 2s", e.Waited)
+				}
+			})
+		})
+	}
 }
 
 // Context errors of fn are ordinary errors while the ctx of Do is alive.

@@ -43,11 +43,11 @@ func FuzzError(f *testing.F) {
 			t.Errorf("errors.Is finds the leaf of Err: %t, of Reason: %t, another error: %t, want true, true, false, for %s and %s",
 				errors.Is(err, last.leaf), errors.Is(err, reason.leaf), errors.Is(err, errModelClock), last.text, reason.text)
 		}
-		want, wantOK := errors.AsType[*modelRetryAfter](last.bare)
+		want, wantOK := errors.AsType[modelWrapper](last.bare)
 		if !wantOK {
-			want, wantOK = errors.AsType[*modelRetryAfter](reason.err)
+			want, wantOK = errors.AsType[modelWrapper](reason.err)
 		}
-		if got, ok := errors.AsType[*modelRetryAfter](err); got != want || ok != wantOK {
+		if got, ok := errors.AsType[modelWrapper](err); got != want || ok != wantOK {
 			t.Errorf("errors.AsType = %#v, %t, want %#v, %t, for %s and %s", got, ok, want, wantOK, last.text, reason.text)
 		}
 	})
@@ -86,7 +86,7 @@ func (d *dice) duration() time.Duration {
 // tree returns an error with at most depth layers.
 func (d *dice) tree(depth int) tree {
 	kind := d.roll(20)
-	if depth == 1 || kind < 6 {
+	if depth == 1 || kind < 5 {
 		err := errors.New("boom")
 		return tree{err: err, bare: err, leaf: err, text: "boom"}
 	}
@@ -105,10 +105,15 @@ func (d *dice) tree(depth int) tree {
 		t.after = max(t.after, after)
 		t.err, t.text = retry.After(t.err, after), fmt.Sprintf("After(%s, %v)", t.text, after)
 		return t
+	case 5: // without Unwrap
+		after := d.duration()
+		t = tree{after: max(after, 0)}
+		t.err, t.text = modelRetryAfter{errors.New("boom"), after}, fmt.Sprintf("RetryAfter(%v)", after)
+		t.leaf = t.err
 	case 12:
 		after := d.duration()
 		t.after = max(t.after, after)
-		t.err, t.text = &modelRetryAfter{t.err, after}, fmt.Sprintf("RetryAfter(%v, %v)", t.text, after)
+		t.err, t.text = modelWrapper{modelRetryAfter{t.err, after}}, fmt.Sprintf("RetryAfter(%v, %v)", t.text, after)
 	case 13:
 		t.err, t.text = fmt.Errorf("wrapped: %w", t.err), "Errorf(%w, "+t.text+")"
 	case 14:
@@ -167,8 +172,11 @@ type modelRetryAfter struct {
 	after time.Duration
 }
 
-func (e *modelRetryAfter) Unwrap() error             { return e.error }
-func (e *modelRetryAfter) RetryAfter() time.Duration { return e.after }
+func (e modelRetryAfter) RetryAfter() time.Duration { return e.after }
+
+type modelWrapper struct{ modelRetryAfter }
+
+func (e modelWrapper) Unwrap() error { return e.error }
 
 // A modelClock stands still and calls itself to sleep.
 type modelClock func() error

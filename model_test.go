@@ -66,7 +66,7 @@ func reasonName(reason error) (name string) {
 	return name
 }
 
-// A scenario is a call with a Budget of its own. The zero value of an option is the default.
+// A scenario is a call with its own Budget. The zero value of an option is the default.
 type scenario struct {
 	maxAttempts                                          int
 	maxElapsed, maxRetryAfter, deadline                  time.Duration
@@ -89,10 +89,10 @@ type scriptedAttempt struct {
 }
 
 func (d *dice) scenario() *scenario {
-	limits := []time.Duration{0, 0, max(d.duration(), 0)}
+	limit := func() time.Duration { return max(0, d.duration()*time.Duration(d.roll(2))) }
 	s := &scenario{
 		maxAttempts: []int{0, 0, 1, 2, 3, retry.Unlimited, retry.Unlimited}[d.roll(7)],
-		maxElapsed:  limits[d.roll(3)], maxRetryAfter: limits[d.roll(3)], deadline: limits[d.roll(3)],
+		maxElapsed:  limit(), maxRetryAfter: limit(), deadline: limit(),
 		backoff: d.once(2), jitter: d.once(2), predicate: d.once(3), errorMap: d.once(3), hooks: d.once(2),
 		timeout: d.once(8), canceled: d.once(16), seed: uint64(d.roll(256)),
 	}
@@ -195,7 +195,7 @@ func (m *model) run(ctx context.Context) {
 	m.start = m.now
 	reason := m.loop(ctx)
 	if m.hooks {
-		m.line("done attempt=%d err=%d waited=%v elapsed=%v reason=%s", m.n, m.last, m.waited, m.now.Sub(m.start), reason)
+		m.line("done attempt=%d err=%d wait=0s waited=%v elapsed=%v reason=%s", m.n, m.last, m.waited, m.now.Sub(m.start), reason)
 	}
 	if reason == "" {
 		m.line("return value=%d", m.n)
@@ -204,8 +204,8 @@ func (m *model) run(ctx context.Context) {
 	m.line("return %s value=%d attempts=%d err=%d waited=%v after=%v", reason, m.n, m.n, m.last, m.waited, m.after)
 }
 
-// loop returns the reason for the end of the call. Step 1, invalid options, has tests of
-// its own.
+// loop returns the reason for the end of the call. Other tests check invalid options,
+// which are step 1.
 func (m *model) loop(ctx context.Context) (reason string) {
 	counted, since := 0, m.now // attempts before the last Restart, and the end of the attempt that it marked
 	random := rand.New(rand.NewPCG(m.seed, m.seed))
@@ -328,7 +328,7 @@ func (m *model) loop(ctx context.Context) (reason string) {
 			return "+canceled+cause"
 		}
 
-		// 14. Wait. If ctx and the clock fail, the reason is that of ctx.
+		// 14. Wait. If ctx is done and the clock fails, ctx takes precedence.
 		m.line("sleep %v", wait)
 		switch {
 		case ctx.Err() != nil && !a.wakes:
@@ -406,8 +406,8 @@ func (p *player) options() (own, override []retry.Option) {
 			ev.Attempt, p.failed(ev.Err), ev.Wait, ev.Waited, ev.Elapsed)
 	}))
 	add(p.hooks, retry.WithOnDone(func(_ context.Context, ev retry.Event) {
-		p.line("done attempt=%d err=%d waited=%v elapsed=%v reason=%s",
-			ev.Attempt, p.failed(ev.Err), ev.Waited, ev.Elapsed, reasonName(ev.Reason))
+		p.line("done attempt=%d err=%d wait=%v waited=%v elapsed=%v reason=%s",
+			ev.Attempt, p.failed(ev.Err), ev.Wait, ev.Waited, ev.Elapsed, reasonName(ev.Reason))
 	}))
 	add(p.capacity > 0, retry.WithBudget(p.budget))
 	return own, override

@@ -1,6 +1,7 @@
 package retry_test
 
 import (
+	"errors"
 	"fmt"
 	"go/ast"
 	"go/format"
@@ -151,11 +152,11 @@ func ending(body []ast.Stmt) string {
 	return "results = []any{" + strings.Join(names, ", ") + "}\nreturn err\n"
 }
 
-// TestReadmeSchedule recomputes the table of the default schedule.
-func TestReadmeSchedule(t *testing.T) {
+// TestReadmeDefaults recomputes the table of the default schedule and the error text.
+func TestReadmeDefaults(t *testing.T) {
 	clock := new(retrytest.Clock)
-	fn, _ := always(errBoom)
-	_ = retry.Do(t.Context(), fn, retry.WithClock(clock), retry.WithJitter(retry.NoJitter))
+	fn, _ := always(errors.New("connection refused"))
+	err := retry.Do(t.Context(), fn, retry.WithClock(clock), retry.WithJitter(retry.NoJitter))
 	table := "| before attempt | ceiling | mean wait | maximum total wait |\n|---|---|---|---|\n"
 	var sum time.Duration
 	for i, ceiling := range clock.Waits() {
@@ -163,9 +164,9 @@ func TestReadmeSchedule(t *testing.T) {
 		table += fmt.Sprintf("| %d | %v | %v | %v |\n", i+2, ceiling, ceiling/2, sum)
 	}
 	text := fmt.Sprintf("waits %.1f s on average and at most %v s", sum.Seconds()/2, sum.Seconds())
-	for _, want := range []string{table, text} {
+	for _, want := range []string{table, text, "return err // " + err.Error() + "\n"} {
 		if !strings.Contains(read(t, "README.md"), want) {
-			t.Errorf("README.md lacks the default schedule:\n%s", want)
+			t.Errorf("README.md lacks\n%s", want)
 		}
 	}
 }

@@ -20,9 +20,9 @@ import (
 	"example.com/retry/retrytest"
 )
 
-// TestReadmeSnippets compiles and vets the Go snippets of README.md and docs, runs those
-// that are tests, and runs the tests of testdata/readme, which check what README.md
-// promises. Every file becomes a package: its snippets and testdata/readme/names.go.
+// TestReadmeSnippets compiles and vets the Go snippets of README.md and docs, and runs those
+// that are tests. Every file becomes a package with testdata/readme/names.go and the tests
+// in testdata/readme, if there are any, of what the text around its snippets promises.
 func TestReadmeSnippets(t *testing.T) {
 	if _, err := exec.LookPath("go"); err != nil {
 		t.Skip(err)
@@ -42,11 +42,12 @@ func TestReadmeSnippets(t *testing.T) {
 			continue
 		}
 		tests = append(tests, names...)
-		pkg := filepath.Join(dir, strings.ToLower(strings.TrimSuffix(filepath.Base(name), ".md")))
+		base := strings.ToLower(strings.TrimSuffix(filepath.Base(name), ".md"))
+		pkg := filepath.Join(dir, base)
 		write(t, filepath.Join(pkg, "snippets_test.go"), source)
 		write(t, filepath.Join(pkg, "names_test.go"), read(t, "testdata/readme/names.go"))
-		if name == "README.md" {
-			write(t, filepath.Join(pkg, "promises_test.go"), read(t, "testdata/readme/promises_test.go"))
+		if promises, err := os.ReadFile("testdata/readme/" + base + "_test.go"); err == nil {
+			write(t, filepath.Join(pkg, "promises_test.go"), string(promises))
 		}
 	}
 

@@ -63,6 +63,25 @@ func TestCancelInAttempt(t *testing.T) {
 	}
 }
 
+// TestCancelForErrorOfRetry checks that the error says that the context was canceled, even
+// if the cause is an error of package retry, as with errgroup.
+func TestCancelForErrorOfRetry(t *testing.T) {
+	cause := &retry.Error{Attempts: 1, Err: errBoom, Reason: retry.ErrNotRetryable}
+	for _, method := range []string{"GET", "POST"} {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		transport := &retryhttp.Transport{Base: baseFunc(func(*http.Request) (*http.Response, error) {
+			cancel(cause)
+			return nil, errBoom
+		})}
+		req := get(ctx)
+		req.Method = method
+		_, err := transport.RoundTrip(req)
+		if e, ok := err.(*retry.Error); !ok || e.Err != error(cause) || !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: error = %v, want %v because of %v", method, err, context.Canceled, cause)
+		}
+	}
+}
+
 // TestCancelInWait checks that the response is closed if its wait has begun.
 func TestCancelInWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

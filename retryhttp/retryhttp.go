@@ -133,8 +133,9 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	case e == nil, x.status != nil && errors.Is(e.Err, x.status):
 		x.resp = nil // so that release does not close it
 		return resp, nil
-	case x.marked && e.Attempts == 1 && errors.Is(e.Reason, retry.ErrNotRetryable):
-		// Type assertions in net/http and in loops around the client go on working.
+	case x.marked && e.Attempts == 1 && e.Reason == retry.ErrNotRetryable:
+		// Type assertions in net/http and in loops around the client go on working. The
+		// cause of a canceled context may also match ErrNotRetryable.
 		return nil, e.Err
 	}
 	return nil, e

@@ -108,6 +108,7 @@ func TestStatusErrorText(t *testing.T) {
 	}{
 		{"503 Service Unavailable", 503, "503 Service Unavailable"},
 		{"503 Try Later", 503, "503 Try Later"},
+		{"529 ", 529, "529"}, // as net/http returns it over HTTP/2
 		{"", 503, "503 Service Unavailable"},
 		{"", 529, "529"},
 	}

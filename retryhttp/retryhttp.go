@@ -169,11 +169,9 @@ type StatusError struct {
 // Error returns the status of the response, such as "503 Service Unavailable". It does not
 // include the URL, which may contain a password.
 func (e *StatusError) Error() string {
-	if e.Response.Status != "" {
-		return e.Response.Status
-	}
 	code := e.Response.StatusCode
-	return strings.TrimSpace(strconv.Itoa(code) + " " + http.StatusText(code))
+	status := cmp.Or(e.Response.Status, strconv.Itoa(code)+" "+http.StatusText(code))
+	return strings.TrimSpace(status) // over HTTP/2, the Status of a 529 is "529 "
 }
 
 // RetryAfter returns the delay that the server asked for in the Retry-After header of the

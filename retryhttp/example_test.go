@@ -14,7 +14,7 @@ import (
 	"example.com/retry/retryhttp"
 )
 
-// unreliable starts a server that answers every request with 503, except each third one.
+// unreliable starts a server that answers every request with 503, except every third one.
 func unreliable() *httptest.Server {
 	var requests atomic.Int32
 	return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

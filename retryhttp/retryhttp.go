@@ -51,10 +51,10 @@
 // # Services that call services
 //
 // If each of three services makes 4 attempts to call the next, one request at the top
-// causes 64 at the bottom. Within a process, package retry recognizes nested calls. Across
-// processes, let a service that gave up say so in a header of its response, and let its
-// clients read the header in [Transport].Retry. Then one request causes 4. The example
-// "Services" of Transport shows how.
+// causes 64 at the bottom. Within a process, package retry recognizes the error of a nested
+// call that gave up. Across processes, let a service that gave up say so in a header of its
+// response, and let its clients read the header in [Transport].Retry. Then one request
+// causes 4. The example "Services" of Transport shows how.
 package retryhttp
 
 import (
@@ -117,8 +117,9 @@ type Transport struct {
 // response of the last attempt, if there was one, whatever its status. It does not modify
 // req, except that it closes the body.
 //
-// If the last attempt failed without a response, or an error map replaced the StatusError
-// of the response, the error is a [*retry.Error]. There is one exception: if the first
+// The error is a [*retry.Error] if no attempt was made, if the last attempt failed without
+// a response, if the context of req ended during the wait after a response, or if an error
+// map replaced the StatusError of the response. There is one exception: if the first
 // attempt fails and must not be followed by another, because req is not safe to repeat or
 // Base would return the same error again, RoundTrip returns the error of Base.
 //

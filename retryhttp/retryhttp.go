@@ -11,9 +11,9 @@
 //
 // If all attempts fail, the caller gets the response of the last attempt and a nil
 // error, as from a client that does not retry: a 503 is returned as a 503, with its
-// header and its body. A loop around the client should therefore not retry the
-// statuses that the Transport has retried already, because it would multiply the
-// attempts.
+// header and its body. A loop around the client, or another Transport, should therefore
+// not retry the statuses that the Transport has retried already, because it would
+// multiply the attempts.
 //
 // # Requests that are safe to repeat
 //
@@ -43,10 +43,11 @@
 // # Timeouts
 //
 // [retry.WithAttemptTimeout] limits the time that each attempt has to deliver the
-// header of its response. It does not limit the time to read the body of the response,
-// and so it is safe to use with large bodies. [http.Client].Timeout, or a deadline of the
-// request's context, limits all attempts, the waits between them, and the reading of
-// the body together.
+// header of its response. If an attempt exceeds it, even while it connects, the request may
+// have been sent, and a POST without a key is not retried. The attempt timeout does not
+// limit the time to read the body of the response, and so it is safe to use with large
+// bodies. [http.Client].Timeout, or a deadline of the request's context, limits all attempts,
+// the waits between them, and the reading of the body together.
 //
 // # Services that call services
 //

@@ -63,8 +63,10 @@ func Transact(ctx context.Context, db *pgxpool.Pool, id string, fn func(context.
 	t := &transaction{db: db, id: id, fn: fn}
 	err := retry.Do(ctx, func(ctx context.Context) error {
 		err := retry.Do(ctx, t.attempt, conflicts, retry.Policy(opts...))
-		if errors.Is(err, retry.ErrNotRetryable) {
-			return errors.Unwrap(err) // not a conflict: the outer loop decides, and the message stays short
+		// If it is not a conflict, the outer loop decides, and the message stays short. With
+		// errors.Is, the cause of a canceled ctx would match, too, and e.Err might be nil.
+		if e, ok := err.(*retry.Error); ok && e.Reason == retry.ErrNotRetryable {
+			return e.Err
 		}
 		return err
 	}, outages, retry.Policy(opts...))

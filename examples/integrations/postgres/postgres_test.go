@@ -471,6 +471,33 @@ func TestNoServer(t *testing.T) {
 	}
 }
 
+// A nowClock calls now before it tells the time.
+type nowClock struct {
+	retrytest.Clock
+	now func()
+}
+
+func (c *nowClock) Now() time.Time {
+	c.now()
+	return c.Clock.Now()
+}
+
+// With errgroup, the cause of ctx may be an error of another call that is not retryable. The
+// inner loop reads the clock before it makes its first attempt.
+func TestCanceledForErrorOfRetry(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	calls := 0
+	clock := &nowClock{now: func() {
+		if calls++; calls == 2 {
+			cancel(retry.ErrNotRetryable)
+		}
+	}}
+	err := Transact(ctx, nowhere(t), "id", nil, retry.WithClock(clock), retry.WithMaxElapsed(time.Hour))
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("Transact() = %v, want %v", err, context.Canceled)
+	}
+}
+
 func TestInvalidPolicy(t *testing.T) {
 	err := Transact(t.Context(), nowhere(t), "id", nil, retry.WithMaxAttempts(0))
 	if want := "retry: invalid option: WithMaxAttempts(0): must be at least 1"; err == nil || err.Error() != want {

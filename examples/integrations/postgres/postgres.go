@@ -29,7 +29,8 @@ const Schema = `CREATE TABLE IF NOT EXISTS transactions (
 )`
 
 // ErrUnknown reports that a transaction may or may not have been committed. To find out,
-// call Transact again with the same id.
+// call Transact again with the same id: once it calls fn, the transaction was not committed
+// before, and if it returns nil without calling fn, it was.
 var ErrUnknown = errors.New("outcome of the commit unknown")
 
 // conflicts is the policy for transactions that the server rolled back in favor of
@@ -57,8 +58,8 @@ var outages = retry.Policy(
 // A transaction with the same id is committed only once. If one was committed already, by
 // this call or an earlier one, Transact returns nil without calling fn.
 //
-// If Transact returns an error that does not match [ErrUnknown], the transaction was not
-// committed.
+// If Transact returns an error that does not match [ErrUnknown], this call did not commit
+// the transaction. An earlier call that returned ErrUnknown may have committed it.
 func Transact(ctx context.Context, db *pgxpool.Pool, id string, fn func(context.Context, pgx.Tx) error, opts ...retry.Option) error {
 	t := &transaction{db: db, id: id, fn: fn}
 	err := retry.Do(ctx, func(ctx context.Context) error {

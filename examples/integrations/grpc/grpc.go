@@ -1,5 +1,6 @@
-// Package retrygrpc retries the unary calls of a gRPC connection. Copy this file, and pass
-// [DialOptions] with the codes that are safe to retry to grpc.NewClient.
+// Package retrygrpc retries the unary calls of a gRPC connection. To use it, copy this file into
+// your program, call [DialOptions] with the codes that are safe to retry, and pass the result to
+// grpc.NewClient.
 package retrygrpc
 
 import (
@@ -74,15 +75,16 @@ func interceptor(policy retry.Option) grpc.UnaryClientInterceptor {
 }
 
 // statusOf returns the status of the last attempt. If no attempt was made, or if the caller's
-// context ended, it returns a status that says so, as a call without retries would.
+// context ended, it returns a status that says so, as a call without retries would. The context
+// comes first, because its cause may match an error of package retry.
 func statusOf(e *retry.Error) *status.Status {
 	switch {
-	case errors.Is(e.Reason, retry.ErrInvalid):
-		return status.New(codes.Internal, e.Error())
 	case errors.Is(e.Reason, context.Canceled):
 		return status.New(codes.Canceled, e.Error())
 	case errors.Is(e.Reason, context.DeadlineExceeded) && !errors.Is(e.Reason, retry.ErrDeadline):
 		return status.New(codes.DeadlineExceeded, e.Error())
+	case errors.Is(e.Reason, retry.ErrInvalid):
+		return status.New(codes.Internal, e.Error())
 	}
 	return status.Convert(e.Err)
 }

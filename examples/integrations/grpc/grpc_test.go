@@ -233,6 +233,12 @@ func TestReturnsTheStatusOfTheContextThatEnded(t *testing.T) {
 				cancel(shutdown)
 				return ctx, func() {}
 			}, codes.Canceled, shutdown},
+		{"canceled for an invalid call", failing(9, nil),
+			func(ctx context.Context) (context.Context, context.CancelFunc) {
+				ctx, cancel := context.WithCancelCause(ctx)
+				cancel(retry.ErrInvalid)
+				return ctx, func() {}
+			}, codes.Canceled, retry.ErrInvalid},
 		{"canceled during a wait", failing(9, status.Error(codes.Unavailable, "starting")),
 			func(ctx context.Context) (context.Context, context.CancelFunc) {
 				ctx, cancel := context.WithCancelCause(ctx)

@@ -42,8 +42,9 @@ var client = &http.Client{Timeout: 10 * time.Second}
 // order and once each. The options, such as [retry.WithLogger], apply to the reconnects.
 //
 // Subscribe returns nil when the server closes the connection normally. It returns an error
-// if ctx is done, if handle returns an error, if a message cannot be read, or if the server
-// refuses the subscription with a status that is not worth a retry, such as 403.
+// if ctx is done, if handle returns an error, if a message is too big or is not JSON, if the
+// server refuses the subscription with a status that is not worth a retry, such as 403, or if
+// the server asks for a pause of more than an hour.
 func Subscribe(ctx context.Context, feed string, after int64, handle func(Message) error, opts ...retry.Option) error {
 	u, err := url.Parse(feed)
 	if err != nil {

@@ -1,6 +1,6 @@
-// Package telemetry observes retries with OpenTelemetry's spans and Prometheus's metrics. Copy
-// transport.go to get a span for each attempt of an HTTP request, and metrics.go to count retries,
-// attempts, and the tokens of a budget.
+// Package telemetry observes retries with OpenTelemetry's spans and Prometheus's metrics. To use
+// it, copy transport.go into your program for a span for each attempt of an HTTP request, and
+// metrics.go for metrics of retries, attempts, and the tokens of a budget.
 package telemetry
 
 import (
@@ -17,9 +17,10 @@ import (
 	"example.com/retry"
 )
 
-// A Transport is an http.RoundTripper that starts a client span for each attempt and sends its
-// context to the server. It belongs inside of the retries: in the client that fn uses, or as the
-// Base of a retryhttp.Transport. The span ends when the response's header has arrived.
+// A Transport is an http.RoundTripper that starts a client span for each attempt and sends the
+// span's context to the server in a traceparent header. It belongs inside the retries: in the
+// client that fn uses, or as the Base of a retryhttp.Transport. The span ends when the header of
+// the response has arrived.
 type Transport struct {
 	Base   http.RoundTripper // nil means http.DefaultTransport
 	Tracer trace.Tracer      // nil means a Tracer of the global TracerProvider

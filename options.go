@@ -252,9 +252,10 @@ func WithClock(c Clock) Option {
 // other error.
 //
 // If WithRetryIf is given more than once, the last one applies. No predicate, or a nil one,
-// is [ErrInvalid]. The slice must not be changed afterwards.
+// is [ErrInvalid]. A slice of more than 8 predicates must not be changed afterwards.
 func WithRetryIf(preds ...func(error) bool) Option {
-	return &policy{retryIf: predicates(preds).any, invalid: predicates(preds).invalid()}
+	p, invalid := predicatesOf(preds)
+	return &policy{retryIf: p.any, invalid: invalid}
 }
 
 // WithMapError makes [Do] act on the error that f returns in place of the one that
@@ -331,17 +332,27 @@ func notPositive(option string, d time.Duration) *policy {
 	return invalidOption(option + "(" + d.String() + "): must be positive")
 }
 
-type predicates []func(error) bool
-
-// any reports whether a predicate returns true for err.
-func (preds predicates) any(err error) bool {
-	return slices.ContainsFunc(preds, func(pred func(error) bool) bool { return pred(err) })
+// predicates are those of a WithRetryIf.
+type predicates struct {
+	few  [8]func(error) bool // copied, because the caller may reuse the array
+	more []func(error) bool  // what does not fit; a copy on the heap would take the closures along
 }
 
-// invalid returns what is wrong with preds, or "".
-func (preds predicates) invalid() string {
+// predicatesOf returns preds, and what is wrong with them, or "".
+func predicatesOf(preds []func(error) bool) (p predicates, invalid string) {
 	if len(preds) == 0 {
-		return "WithRetryIf(): must have at least one predicate"
+		return p, "WithRetryIf(): must have at least one predicate"
 	}
-	return ifNil(slices.ContainsFunc(preds, func(pred func(error) bool) bool { return pred == nil }), "WithRetryIf")
+	n := min(len(preds), len(p.few))
+	for i := range n {
+		p.few[i] = preds[i]
+	}
+	p.more = preds[n:]
+	return p, ifNil(slices.ContainsFunc(preds, func(pred func(error) bool) bool { return pred == nil }), "WithRetryIf")
+}
+
+// any reports whether a predicate returns true for err.
+func (p predicates) any(err error) bool {
+	match := func(pred func(error) bool) bool { return pred != nil && pred(err) }
+	return slices.ContainsFunc(p.few[:], match) || slices.ContainsFunc(p.more, match)
 }

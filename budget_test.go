@@ -7,6 +7,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -234,6 +235,15 @@ func TestBudgetTokenGoesBack(t *testing.T) {
 		gaveUp(t, retry.Do(t.Context(), fn, retry.WithBudget(budget), retry.WithClock(&hookClock{before: func() error { return errOther }})), errOther, 1)
 		wantTokens(t, budget, 9)
 	})
+	t.Run("ctx panics in the first attempt", func(t *testing.T) {
+		budget := retry.NewBudget(9, 0)
+		spend(t, budget, 2)
+		ctx := &doneCtx{context.Background(), func() { panic("ctx") }}
+		run(func() {
+			_ = retry.Do(ctx, func(context.Context) error { return nil }, retry.WithAttemptTimeout(time.Hour), retry.WithBudget(budget))
+		})
+		wantTokens(t, budget, 7)
+	})
 	// On the way into context.WithTimeout, and in a real wait.
 	for name, act := range map[string]func(){"panics": func() { panic("ctx") }, "exits": runtime.Goexit} {
 		for form, opt := range map[string]retry.Option{"WithTimeout": retry.WithAttemptTimeout(time.Hour), "wait": fixed(time.Hour)} {
@@ -298,31 +308,27 @@ func hammer(f func(worker int)) {
 // Deposits and withdrawals are atomic, and none is lost.
 func TestBudgetCountsEveryTokenUnderContention(t *testing.T) {
 	const n, capacity = 20_000, 1_000_000
-	opts := func(b *retry.Budget) retry.Option {
-		return retry.Policy(retry.WithBudget(b), noWait, retry.WithMaxAttempts(2))
-	}
-	fail := func(context.Context) error { return errBoom }
 	for _, test := range []struct {
-		name string
-		errs []error
-		want float64 // the change that a call makes
+		name  string
+		calls int     // of each goroutine
+		errs  []error // of each call
+		want  float64 // the change that a call makes
 	}{
-		{"withdrawals", []error{errBoom, errBoom}, -1},
-		{"deposits", nil, 0.25},
-		{"returned tokens", []error{errBoom}, 0.25},
-		{"restarts", []error{errBoom, retry.Restart(retry.Permanent(errBoom))}, 0.25},
+		{"withdrawals", 4, slices.Repeat([]error{errBoom}, n+1), -n},
+		{"deposits", n, nil, 0.25},
+		{"returned tokens", n, []error{errBoom}, 0.25},
+		{"restarts", n, []error{errBoom, retry.Restart(retry.Permanent(errBoom))}, 0.25},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			budget := retry.NewBudget(capacity, 0.25)
-			_ = retry.Do(t.Context(), fail, opts(budget), retry.WithMaxAttempts(capacity/2+1))
-			wantTokens(t, budget, capacity/2)
+			budget := retry.NewBudget(capacity*2, 0.25)
+			spend(t, budget, capacity)
 			hammer(func(int) {
-				for range n {
+				for range test.calls {
 					fn, _ := script(test.errs...)
-					_ = retry.Do(t.Context(), fn, opts(budget))
+					_ = retry.Do(t.Context(), fn, retry.WithBudget(budget), noWait, retry.WithMaxAttempts(max(2, len(test.errs))))
 				}
 			})
-			wantTokens(t, budget, capacity/2+8*n*test.want)
+			wantTokens(t, budget, capacity+8*float64(test.calls)*test.want)
 		})
 	}
 }

@@ -88,6 +88,7 @@ func TestPushback(t *testing.T) {
 		{"the longest inside", retry.After(retry.After(errBoom, 7*time.Second), time.Second), 7 * time.Second},
 		{"the longest outside", retry.After(retry.After(errBoom, time.Second), 7*time.Second), 7 * time.Second},
 		{"a method above After", busyWrapper{wrapper{retry.After(errBoom, 5*time.Second)}}, 5 * time.Second},
+		{"a method below After", retry.After(busyWrapper{wrapper{errBoom}}, 5*time.Second), 5 * time.Second},
 		{"next to nil", list{nil, busy(time.Second)}, time.Second},
 	} {
 		for _, tree := range trees {
@@ -223,6 +224,9 @@ func TestRetryIf(t *testing.T) {
 	targets := []error{errBoom, fs.ErrExist, fs.ErrClosed, fs.ErrInvalid, fs.ErrPermission, errOther}
 	six := retry.Is(targets...)
 	clear(targets) // Is has its own copy
+	if retry.Is()(nil) {
+		t.Error("Is()(nil) = true, want false")
+	}
 	for _, test := range []struct {
 		name  string
 		preds []func(error) bool

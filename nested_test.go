@@ -165,6 +165,14 @@ func TestNestedCallsUnlimitedAndRestart(t *testing.T) {
 			})
 		}
 	}
+	t.Run("the longest delay counts", func(t *testing.T) {
+		result := inner([]error{busy(9)}, retry.WithMaxAttempts(1))(t.Context())
+		for _, d := range []time.Duration{0, 20} {
+			if _, wait := outer(t, retry.After(result, d)); wait != time.Hour+max(d, 9) {
+				t.Errorf("wait = %v, want 1h and %v", wait, max(d, 9))
+			}
+		}
+	})
 	t.Run("Restart of a sibling", func(t *testing.T) {
 		result := inner([]error{errBoom, errBoom}, retry.WithMaxAttempts(2))(t.Context())
 		for _, err := range []error{errors.Join(retry.Restart(errBoom), result), errors.Join(result, retry.Restart(errBoom))} {

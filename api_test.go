@@ -94,22 +94,11 @@ func declarations(t *testing.T, dir string) (list []declaration, fset *token.Fil
 	funcs("", pkg.Funcs)
 	for _, typ := range pkg.Types {
 		list = append(list, declaration{typ.Name, typ.Doc, typ.Decl})
-		var fields *ast.FieldList
-		switch def := typ.Decl.Specs[0].(*ast.TypeSpec).Type.(type) {
-		case *ast.StructType:
-			fields = def.Fields
-		case *ast.InterfaceType:
-			fields = def.Methods
-		default:
-			fields = new(ast.FieldList)
-		}
-		for _, field := range fields.List {
-			comment := field.Doc.Text() + field.Comment.Text()
-			for _, name := range field.Names {
-				if strings.Contains(typ.Doc, name.Name+" ") { // the type's comment describes it
-					comment += typ.Doc
+		if def, ok := typ.Decl.Specs[0].(*ast.TypeSpec).Type.(*ast.StructType); ok {
+			for _, field := range def.Fields.List {
+				for _, name := range field.Names {
+					list = append(list, declaration{typ.Name + "." + name.Name, field.Doc.Text() + field.Comment.Text(), nil})
 				}
-				list = append(list, declaration{typ.Name + "." + name.Name, comment, nil})
 			}
 		}
 		values(typ.Consts)

@@ -162,25 +162,6 @@ func TestSpreadOfPushback(t *testing.T) {
 	}
 }
 
-// Clients that were told the same time do not return together, and none returns sooner.
-func TestClientsToldTheSameTime(t *testing.T) {
-	seen := map[time.Duration]bool{}
-	src := seeded()
-	var least, most time.Duration = math.MaxInt64, 0
-	for range 200 {
-		clock := new(retrytest.Clock)
-		fn, _ := script(retry.After(errBoom, time.Minute))
-		succeeded(t, retry.Do(t.Context(), fn, retry.WithSource(src), retry.WithClock(clock)))
-		wait := clock.Waits()[0]
-		seen[wait] = true
-		least, most = min(least, wait), max(most, wait)
-	}
-	// All 200 draws miss a tenth of the range with a probability of 1e-9.
-	if len(seen) != 200 || least < time.Minute || least > 63*time.Second || most < 87*time.Second || most > 90*time.Second {
-		t.Errorf("%d different waits from %v to %v, want 200 from 1m to 1m30s", len(seen), least, most)
-	}
-}
-
 // Step 7: Do gives up at once if the delay alone exceeds MaxRetryAfter.
 func TestMaxRetryAfter(t *testing.T) {
 	limit := retry.WithMaxRetryAfter

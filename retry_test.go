@@ -15,14 +15,6 @@ import (
 	"example.com/retry/retrytest"
 )
 
-func TestFirstAttemptSucceeds(t *testing.T) {
-	clock := new(retrytest.Clock)
-	fn, calls := script()
-	succeeded(t, retry.Do(t.Context(), fn, retry.WithClock(clock)))
-	wantCalls(t, calls, 1)
-	wantWaits(t, clock.Waits())
-}
-
 func TestDefaults(t *testing.T) {
 	const ms = time.Millisecond
 	clock := new(retrytest.Clock)

@@ -12,10 +12,10 @@ import (
 // the letter. Any other value is not ok, including one with surrounding spaces.
 func TestParseRetryAfter(t *testing.T) {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 500_000_000, time.FixedZone("", 3600)) // 11:00:00.5 GMT
-	const half, day, bad = 500 * time.Millisecond, 24 * time.Hour, -1
+	const half, day = 500 * time.Millisecond, 24 * time.Hour
 	for _, test := range []struct {
 		value string
-		want  time.Duration // or bad
+		want  time.Duration
 	}{
 		// Seconds, which saturate.
 		{"0", 0},
@@ -27,16 +27,6 @@ func TestParseRetryAfter(t *testing.T) {
 		{"18446744073709551617", math.MaxInt64},
 		{"99999999999999999999999999", math.MaxInt64},
 		{"00000000000000000000000000000001", time.Second},
-		{"", bad},
-		{"-1", bad},
-		{"+1", bad},
-		{"1.5", bad},
-		{" 1", bad},
-		{"1 ", bad},
-		{"1s", bad},
-		{"0x10", bad},
-		{"1_000", bad},
-		{"١", bad}, // a digit, but not of ASCII
 		// The three forms of a date. A past one is 0.
 		{"Mon, 23 Nov 2026 11:00:01 GMT", half},
 		{"Mon, 23 Nov 2026 11:00:00 GMT", 0},
@@ -57,28 +47,24 @@ func TestParseRetryAfter(t *testing.T) {
 		{"Mon,  23 Nov 2026 11:00:01 GMT", half},
 		{"Mon, 23 Nov 2026 11:00:01.5 GMT", half + half},
 		{"Sun Dec 6 11:00:01 2026", 13*day + half},
-		// And what it does not.
-		{"Mon, 23 Nov 2026 23:59:60 GMT", bad}, // a leap second
-		{"Mon, 23 Nov 2026 11:00:01", bad},
-		{"Mon, 23 Nov 2026 11:00:01 UTC", bad},
-		{"Mon, 23 Nov 2026 11:00:01 gmt", bad},
-		{"Mon, 23 Nov 2026 11:00:01 +0000", bad},
-		{"Foo, 23 Nov 2026 11:00:01 GMT", bad},
-		{"Mon 23 Nov 2026 11:00:01 GMT", bad},
-		{"Sun, 6 Dec 2026 11:00:01 GMT", bad},
-		{"Mon, 32 Nov 2026 11:00:01 GMT", bad},
-		{"Mon, 23 Nov 26 11:00:01 GMT", bad},
-		{"Monday, 23-Nov-2026 11:00:01 GMT", bad},
-		{"Mon Nov 23 11:00:01 2026 GMT", bad},
-		{" Mon, 23 Nov 2026 11:00:01 GMT", bad},
-		{"Mon, 23 Nov 2026 11:00:01 GMT ", bad},
-		{"Mon,", bad},
-		{"tomorrow", bad},
 	} {
 		t.Run(test.value, func(t *testing.T) {
-			got, ok := retry.ParseRetryAfter(test.value, now)
-			if ok != (test.want != bad) || got != max(test.want, 0) {
-				t.Errorf("ParseRetryAfter() = %v, %v, want %v, %v", got, ok, max(test.want, 0), test.want != bad)
+			if got, ok := retry.ParseRetryAfter(test.value, now); got != test.want || !ok {
+				t.Errorf("ParseRetryAfter() = %v, %v, want %v, true", got, ok, test.want)
+			}
+		})
+	}
+	for _, value := range []string{ // "١" is a digit, but not of ASCII; second 60 is a leap second
+		"", "-1", "+1", "1.5", " 1", "1 ", "1s", "0x10", "1_000", "١", "Mon, 23 Nov 2026 23:59:60 GMT",
+		"Mon, 23 Nov 2026 11:00:01", "Mon, 23 Nov 2026 11:00:01 UTC", "Mon, 23 Nov 2026 11:00:01 gmt",
+		"Mon, 23 Nov 2026 11:00:01 +0000", "Foo, 23 Nov 2026 11:00:01 GMT", "Mon 23 Nov 2026 11:00:01 GMT",
+		"Sun, 6 Dec 2026 11:00:01 GMT", "Mon, 32 Nov 2026 11:00:01 GMT", "Mon, 23 Nov 26 11:00:01 GMT",
+		"Monday, 23-Nov-2026 11:00:01 GMT", "Mon Nov 23 11:00:01 2026 GMT", " Mon, 23 Nov 2026 11:00:01 GMT",
+		"Mon, 23 Nov 2026 11:00:01 GMT ", "Mon,", "tomorrow",
+	} {
+		t.Run(value, func(t *testing.T) {
+			if got, ok := retry.ParseRetryAfter(value, now); got != 0 || ok {
+				t.Errorf("ParseRetryAfter() = %v, %v, want 0s, false", got, ok)
 			}
 		})
 	}

@@ -6,46 +6,48 @@ import (
 	"time"
 )
 
-// A Backoff limits the wait before a retry. Delay returns the ceiling of the wait
-// after failed attempt n, counted from 1 and from 1 again after a [Restart]; the
-// [Jitter] draws the wait from it. A negative result counts as 0.
+// A Backoff determines the ceiling of the wait before each retry. Delay returns the
+// ceiling after the given failed attempt, and the [Jitter] chooses a wait up to the
+// ceiling. Attempts are counted from 1. An attempt whose error is marked with [Restart]
+// counts as attempt 1. If Delay returns a negative ceiling, Do uses 0.
 //
-// Delay must depend only on attempt and be safe for concurrent use, because a
-// Backoff is shared by all calls that use it.
+// Delay must depend only on its argument and be safe for concurrent use, because
+// concurrent calls may share a Backoff.
 type Backoff interface {
 	Delay(attempt int) time.Duration
 }
 
-// BackoffFunc is an adapter that makes a function a [Backoff], for schedules that
-// [Exponential] and [Constant] cannot express, such as a list of delays. Passing a
-// nil BackoffFunc to [WithBackoff] is [ErrInvalid].
+// A BackoffFunc is a function that is used as a [Backoff], for schedules that
+// [Exponential] and [Constant] cannot express, such as a list of delays. If a nil
+// BackoffFunc is passed to [WithBackoff], Do returns [ErrInvalid].
 type BackoffFunc func(attempt int) time.Duration
 
 // Delay returns f(attempt).
 func (f BackoffFunc) Delay(attempt int) time.Duration { return f(attempt) }
 
-// Constant returns a [Backoff] whose ceiling is d after every attempt. With the
-// default jitter, the waits are still random, between 0 and d; for a fixed wait, add
-// WithJitter(NoJitter). Constant(0) retries without waiting. A negative d counts as 0.
+// Constant returns a [Backoff] whose ceiling is d after every attempt. With the default
+// jitter, the waits are still random, between 0 and d. To wait for exactly d, add
+// WithJitter(NoJitter). To retry without waiting, use Constant(0). A negative d is
+// treated as 0.
 func Constant(d time.Duration) Backoff { return constant(d) }
 
 type constant time.Duration
 
 func (d constant) Delay(int) time.Duration { return time.Duration(d) }
 
-// Exponential is the [Backoff] min(Max, Base × Factor^(n-1)) for failed attempt n.
-// The zero value is the default of [Do]: ceilings of 250ms, 500ms, 1s, 2s, 4s, and
-// then 8s.
+// Exponential is a [Backoff] whose ceiling grows exponentially: after failed attempt n,
+// the ceiling is min(Max, Base × Factor^(n-1)). The zero value is the default of [Do] and
+// has the ceilings 250ms, 500ms, 1s, 2s, 4s, and then 8s.
 //
-// The first ceiling is Base, or Max if that is less. The result lies between 0 and
-// Max and never falls as n grows; it does not overflow. If n is less than 1, it
-// counts as 1. The cap applies before the jitter, so waits remain random once it is
-// reached. The arithmetic is exact for a Factor of 2; otherwise it uses float64 and
-// truncates to whole nanoseconds.
+// As n grows, the ceiling never decreases and never overflows. An n less than 1 is
+// treated as 1. Max limits the ceiling and not the wait, so the waits remain random when
+// the ceiling has reached Max. The arithmetic is exact if Factor is 2. For other factors,
+// it uses float64 and truncates to whole nanoseconds.
 //
-// Because a zero field means its default, write Constant(0) for no wait and
-// Max: math.MaxInt64 for no cap. A negative Base or Max, or a Factor that is less
-// than 1, NaN, or infinite, is [ErrInvalid].
+// A zero field means its default. To retry without waiting, use Constant(0) instead of
+// Exponential. To remove the upper bound, set Max to math.MaxInt64. If Base or Max is
+// negative, or if a nonzero Factor is less than 1, NaN, or infinite, Do returns
+// [ErrInvalid].
 type Exponential struct {
 	Base   time.Duration // ceiling after the first attempt; zero means 250ms
 	Max    time.Duration // upper bound of every ceiling; zero means 8s
@@ -54,7 +56,7 @@ type Exponential struct {
 
 var defaultDelay = Exponential{}.Delay
 
-// Delay returns the ceiling of the wait after failed attempt n, from 1.
+// Delay returns the ceiling of the wait after the given failed attempt, counted from 1.
 func (e Exponential) Delay(attempt int) time.Duration {
 	// WithBackoff rejects negative fields, but Delay can be called without it.
 	base, limit := max(or(e.Base, 250*time.Millisecond), 0), max(or(e.Max, 8*time.Second), 0)
@@ -75,7 +77,7 @@ func (e Exponential) Delay(attempt int) time.Duration {
 	return time.Duration(d)
 }
 
-// invalidBackoff returns an invalid option if b is invalid, else nil.
+// invalidBackoff returns nil if b is valid, and an invalid option otherwise.
 func invalidBackoff(b Backoff) *policy {
 	var e Exponential
 	switch b := b.(type) {

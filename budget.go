@@ -6,35 +6,35 @@ import (
 	"sync/atomic"
 )
 
-// A Budget limits the retries of all calls that share it, so that retries do not
-// multiply the load on a failing service. It is a token bucket that starts full: each
-// retry takes one token, each success deposits ratio tokens, and a retry that succeeds
-// also returns its own. If less than one token is left, [Do] returns [ErrBudget] at
-// once, without waiting. At every instant,
+// A Budget limits the retries of all calls that share it, so that retries do not multiply
+// the load on a failing service. A Budget is a token bucket that starts full. Each retry
+// takes one token. Each success adds a fraction of a token, the ratio that was passed to
+// [NewBudget]. A retry that succeeds also puts its own token back. If less than one token
+// is left, [Do] returns [ErrBudget] immediately, without waiting. At all times,
 //
-//	retries that failed or are under way ≤ capacity + ratio × successes
+//	retries that failed or are in flight ≤ capacity + ratio × successes
 //
-// with the ratio as [NewBudget] rounds it. An attempt whose error is marked with
-// [Restart] counts as a success. First attempts are never charged, and retries that
-// succeed are not limited, so a service that fails every first attempt is called twice
-// per call. A token is returned if its retry does not start. If nested
-// calls share a Budget, each success counts separately. The Budget is refilled by
-// successes only, not by time.
+// where ratio is rounded as NewBudget describes. An attempt whose error is marked with
+// [Restart] counts as a success. First attempts do not take a token. Retries that succeed
+// are not limited, so a service that fails every first attempt is called twice per call. If
+// a retry does not start, its token is put back. If nested calls share a Budget, each call
+// that succeeds counts as a success. A Budget is refilled only by successes, not by the
+// passage of time.
 //
-// Create one Budget for each dependency, not for each call, and pass it to the calls
-// with [WithBudget]. A call holds the token from before the wait, so capacity should be
-// about the number of calls that a short fault can hit at once. In a longer outage, the
+// Create one Budget for each dependency, not for each call, and pass it to the calls with
+// [WithBudget]. A call takes the token before it waits, so capacity should be about the
+// number of calls that a short fault can affect at the same time. In a longer outage, the
 // Budget limits the load to at most
 //
 //	1 + capacity × processes ÷ calls
 //
 // times normal, where calls is the number of calls that all processes make during the
-// outage. To hold back first attempts too, use a circuit breaker inside fn; it
-// complements the Budget.
+// outage. A Budget does not limit first attempts. A circuit breaker inside fn does, and
+// so complements the Budget.
 //
 // A Budget is lock-free and safe for concurrent use. It must not be copied. The zero
-// Budget is valid and permits no retries. Similar mechanisms are the retry throttling
-// of gRPC (A6) and the retry quota of the AWS SDKs.
+// Budget is valid and permits no retries. The retry throttling of gRPC (A6) and the retry
+// quota of the AWS SDKs are similar mechanisms.
 type Budget struct {
 	tokens   atomic.Int64 // in thousandths, from 0 to capacity
 	capacity int64        // in thousandths
@@ -44,13 +44,13 @@ type Budget struct {
 
 const token = 1000 // thousandths
 
-// NewBudget returns a full [Budget] that holds at most capacity tokens, the number of
-// retries that can be made in a burst. Each success deposits ratio tokens, rounded to
-// the nearest thousandth: with 0.1, ten successes permit one more retry. A ratio of 0
-// is valid.
+// NewBudget returns a full [Budget] that holds at most capacity tokens and so permits a
+// burst of capacity retries. Each success adds ratio tokens, where ratio is rounded to
+// the nearest thousandth. For example, if ratio is 0.1, ten successes permit one more
+// retry. The ratio may be 0.
 //
-// If capacity is less than 1, or ratio is negative, NaN, or greater than capacity,
-// every call that uses the Budget returns [ErrInvalid].
+// If capacity is less than 1, or ratio is negative, NaN, or greater than capacity, every
+// call that uses the Budget returns [ErrInvalid].
 func NewBudget(capacity int, ratio float64) *Budget {
 	if capacity < 1 || !(ratio >= 0 && ratio <= float64(capacity)) {
 		return &Budget{invalid: "WithBudget(NewBudget(" + strconv.Itoa(capacity) + ", " +
@@ -68,11 +68,11 @@ func NewBudget(capacity int, ratio float64) *Budget {
 	return b
 }
 
-// Tokens returns the number of tokens that are left, from 0 to the capacity. It is meant
-// for a gauge; other calls may change the number at any time.
+// Tokens returns the number of tokens that are left, from 0 to the capacity. Use it for a
+// gauge: other calls may change the number at any time.
 func (b *Budget) Tokens() float64 { return float64(b.tokens.Load()) / token }
 
-// withdraw takes one token, and reports whether there was one.
+// withdraw takes one token and reports whether there was one to take.
 func (b *Budget) withdraw() bool {
 	for {
 		have := b.tokens.Load()
@@ -85,12 +85,13 @@ func (b *Budget) withdraw() bool {
 	}
 }
 
-// deposit adds thousandths of a token, from 0 to capacity, up to the capacity.
+// deposit adds amount thousandths of a token, up to the capacity. The amount must be
+// between 0 and the capacity.
 func (b *Budget) deposit(amount int64) {
 	for {
 		have := b.tokens.Load()
-		// This comparison cannot overflow. A full bucket is not written to, so
-		// that callers do not contend for its cache line while all goes well.
+		// Comparing with the difference cannot overflow. A full bucket is not written
+		// to, so that successful calls do not contend for its cache line.
 		next := b.capacity
 		if have < b.capacity-amount {
 			next = have + amount

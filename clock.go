@@ -5,20 +5,21 @@ import (
 	"time"
 )
 
-// A Clock tells [Do] the time and sleeps for it. The default is the system clock,
-// which inside a testing/synctest bubble is the bubble's. [WithClock] replaces it; for
-// tests, see package retrytest. The timeouts of [WithAttemptTimeout] are those of
-// contexts and always use the system clock.
+// A Clock provides the current time and sleeps. By default, [Do] uses the system clock.
+// In a testing/synctest bubble, the system clock is the fake clock of the bubble.
+// [WithClock] replaces it with another Clock. For tests, package retrytest has a fake
+// Clock. The timeouts of [WithAttemptTimeout] always use the system clock, because
+// contexts do.
 //
-// The methods must be safe for concurrent use if calls share the Clock.
+// If concurrent calls share a Clock, its methods must be safe for concurrent use.
 type Clock interface {
-	// Now returns the current time. It is compared with earlier results and with
-	// the deadline of ctx.
+	// Now returns the current time. Do compares it with earlier results of Now and
+	// with the deadline of ctx.
 	Now() time.Time
 
-	// Sleep returns nil after d, or ctx's error as soon as ctx is done. It is also
-	// called for a d of 0, and never for a negative d. Do does not check how long
-	// Sleep took. If Sleep returns an error although ctx is not done, the call ends
-	// with that error as Error.Reason.
+	// Sleep returns nil after d, or ctx's error as soon as ctx is done. Do also calls
+	// Sleep if d is 0, but never if d is negative. Do does not check how long Sleep
+	// took. If Sleep returns an error although ctx is not done, Do stops, and
+	// Error.Reason is the error from Sleep.
 	Sleep(ctx context.Context, d time.Duration) error
 }

@@ -2,24 +2,27 @@ package retry
 
 import "context"
 
-// Override returns a context in which every call of [Do], [DoValue], and wrapped
-// functions applies opts after its own options, so that they take precedence. Hooks and
-// loggers are added to those of the call and run after them; error maps are added and
-// run before those of the call. Override is for code that does not accept options:
+// Override returns a context that is derived from ctx and carries opts. Every call of
+// [Do], [DoValue], or a wrapped function that gets this context, or a context derived
+// from it, applies opts after its own options, so that opts take precedence. The hooks
+// and loggers in opts run after the hooks and loggers of the call. The error maps in opts
+// run before the error maps of the call. Override is for code that does not accept
+// options:
 //
 //	// A test makes the code under test retry without waiting.
 //	ctx = retry.Override(ctx, retry.WithClock(clock), retry.WithSource(source))
 //
-//	// A service retries at one layer only, and not in what fn calls.
+//	// A service retries at one layer only: the calls inside fn do not retry.
 //	ctx = retry.Override(ctx, retry.WithMaxAttempts(1))
 //
-// Nested overrides apply in order, the outermost first. An invalid option makes the
-// calls return [ErrInvalid]. If ctx is nil, so is the result.
+// If overrides are nested, they apply from the outermost to the innermost. If an option
+// is invalid, the calls return [ErrInvalid]. If ctx is nil, Override returns nil.
 //
-// Override reaches every call whose context derives from the result, including those of
-// background loops. In production, use it where one layer decides for those below it, as
-// in the second example, and start background loops from another context. A hook in
-// opts must not call Do with the context that it gets, because that call has the same hook.
+// Override affects every call whose context derives from the result, including the calls
+// of background loops. In production, use Override where one layer decides for the layers
+// below it, as in the second example, and start background loops from another context. A
+// hook in opts must not call Do with the context that the hook receives, because that
+// call would run the same hook.
 func Override(ctx context.Context, opts ...Option) context.Context {
 	if ctx == nil {
 		return nil
@@ -31,14 +34,16 @@ func Override(ctx context.Context, opts ...Option) context.Context {
 	return &scope{ctx, outer.previous, Policy(opts...).(*policy)}
 }
 
-// PreviousAttempts returns, inside fn, the number of attempts before this one: 0 in the
-// first attempt, 1 in the first retry. After an attempt whose error was marked with
-// [Restart], it counts from that attempt, so that it returns 1 in the next. Outside fn
-// and for a nil ctx it returns 0. If calls are nested, it refers to the innermost.
+// PreviousAttempts returns the number of attempts before the current one: 0 in the first
+// attempt, 1 in the first retry. It reads the number from the context that fn receives,
+// or from a context derived from it. For any other context, or if ctx is nil,
+// PreviousAttempts returns 0. If calls are nested, it returns the number for the
+// innermost call. After an attempt whose error was marked with [Restart], the count
+// starts again with that attempt, so PreviousAttempts returns 1 in the next attempt.
 //
-// It is the value that gRPC sends as grpc-previous-rpc-attempts (gRPC A6) and that
-// OpenTelemetry records as http.request.resend_count, which tell a server how much of
-// its load is retries. It can also limit the attempts for one kind of error:
+// gRPC sends this number to the server as grpc-previous-rpc-attempts (gRPC A6), and
+// OpenTelemetry records it as http.request.resend_count. The number can also limit the
+// attempts for one kind of error:
 //
 //	if retry.PreviousAttempts(ctx) >= 2 {
 //		return retry.Permanent(err)
@@ -50,8 +55,9 @@ func PreviousAttempts(ctx context.Context) int {
 	return scopeOf(ctx).previous
 }
 
-// A scope is a context that says to the calls of Do below it what Override and
-// PreviousAttempts need. It has both so that a call searches its context only once.
+// A scope is a context that carries the values of Override and PreviousAttempts to the
+// calls of Do below it. One scope carries both values so that a call searches its context
+// only once.
 type scope struct {
 	context.Context
 	previous int
@@ -67,14 +73,15 @@ func (s *scope) Value(key any) any {
 	return s.Context.Value(key)
 }
 
-// AfterFunc lets package context watch a context that is not its own without a goroutine.
+// AfterFunc lets package context derive a context from a scope without starting a
+// goroutine.
 func (s *scope) AfterFunc(f func()) (stop func() bool) {
 	return context.AfterFunc(s.Context, f)
 }
 
 var noScope scope
 
-// scopeOf returns the innermost scope of ctx, or one that says nothing.
+// scopeOf returns the innermost scope of ctx, or an empty one.
 func scopeOf(ctx context.Context) *scope {
 	if s, ok := ctx.Value(scopeKey{}).(*scope); ok {
 		return s

@@ -8,24 +8,24 @@ import (
 	"time"
 )
 
-// These are the reasons, other than the end of ctx, for which [Do] stops; see
-// [Error].Reason. Test for them with errors.Is.
+// Error.Reason matches one of these errors unless [Do] stopped because ctx was done or
+// because the Sleep method of a [Clock] failed. Use errors.Is to test for them.
 var (
 	// ErrExhausted means that the last attempt that WithMaxAttempts permits failed.
 	ErrExhausted error = &verdict{text: "attempts exhausted"}
 
 	// ErrNotRetryable means that the error was marked with Permanent, that no
-	// predicate of WithRetryIf returned true for it, or that it came from a nested
-	// call that gave up.
+	// predicate of WithRetryIf returned true for the error, or that a nested call
+	// gave up.
 	ErrNotRetryable error = &verdict{text: "not retryable"}
 
-	// ErrMaxElapsed means that the next attempt would have started after the limit
-	// set by WithMaxElapsed.
+	// ErrMaxElapsed means that the next attempt would have started at or after the
+	// limit that WithMaxElapsed sets.
 	ErrMaxElapsed error = &verdict{text: "next attempt would exceed the maximum elapsed time"}
 
 	// ErrDeadline means that the next attempt would have started at or after the
-	// deadline of ctx. It also matches context.DeadlineExceeded, although ctx was
-	// not done when Do returned.
+	// deadline of ctx. It also matches context.DeadlineExceeded, although ctx was not
+	// yet done when Do decided to stop.
 	ErrDeadline error = &verdict{"next attempt would miss the context deadline", context.DeadlineExceeded}
 
 	// ErrRetryAfter means that the error asked for a longer delay than
@@ -35,15 +35,16 @@ var (
 	// ErrBudget means that the Budget had no token left.
 	ErrBudget error = &verdict{text: "retry budget exhausted"}
 
-	// ErrInvalid means that an option or argument is invalid. The Reason names it and
-	// its value. Neither fn nor any hook was called.
+	// ErrInvalid means that an option or argument is invalid. The text of
+	// Error.Reason contains its name and its value. Do called neither fn nor a hook.
 	ErrInvalid error = &verdict{text: "invalid option or argument"}
 )
 
-// errNested is the reason if a nested call gave up.
+// errNested is the reason for stopping if a nested call gave up.
 var errNested error = &verdict{"nested retry gave up", ErrNotRetryable}
 
-// A verdict is a reason of this package. It also matches kind.
+// A verdict is a reason that this package defines. It also matches kind, which may be
+// nil.
 type verdict struct {
 	text string
 	kind error
@@ -55,23 +56,23 @@ func (v *verdict) Unwrap() error { return v.kind }
 // invalid returns the reason of a call that has an invalid option or argument.
 func invalid(problem string) *verdict { return &verdict{"invalid " + problem, ErrInvalid} }
 
-// An Error describes a call that failed. Every non-nil error of [Do], [DoValue], and the
-// functions that [Wrap] and [WrapUnary] return is an *Error. errors.Is and errors.As match
-// both Err and Reason; if both match, errors.As finds Err,
-// or Reason if it matches context.DeadlineExceeded. errors.Unwrap returns Err.
+// An Error describes a call that failed. Every non-nil error that is returned by [Do],
+// [DoValue], or a function from [Wrap] or [WrapUnary] is an *Error. errors.Is and
+// errors.As search both Err and Reason. If both match, errors.As uses Err, except that it
+// uses a Reason that matches context.DeadlineExceeded. errors.Unwrap returns Err.
 //
-// An Error holds only the last error. To see the others, use [WithOnRetry].
+// An Error holds only the last error. To collect the earlier errors, use [WithOnRetry].
 type Error struct {
-	Attempts int           // calls of fn
+	Attempts int           // the number of calls of fn
 	Waited   time.Duration // the sum of the completed waits
-	Err      error         // the last error, as fn and the error maps left it, without outermost markers; nil if fn was never called
+	Err      error         // the last error of fn, after the error maps and without its outermost markers; nil if fn was not called
 	Reason   error         // why Do stopped
 
-	said advice // what the last error, including its markers, said about retrying
+	said advice // what the last error, including its markers, says about retrying
 }
 
-// Error returns a message such as the following. It is one line if Err's message is one
-// line.
+// Error returns a message such as one of the following. If the message of Err is one
+// line, so is the result.
 //
 //	retry: gave up after 5 attempts: connection refused
 //	retry: gave up after 1 attempt (not retryable): 404 Not Found
@@ -88,7 +89,7 @@ func (e *Error) Error() string {
 		when = "after 1 attempt"
 	}
 	if e.Reason != nil && e.Reason != ErrExhausted {
-		// A cause of ctx or the error of a Clock may have several lines.
+		// The cause of ctx or the error from a Clock may have several lines.
 		lines := strings.FieldsFunc(e.Reason.Error(), func(r rune) bool { return r == '\n' || r == '\r' })
 		why = " (" + strings.Join(lines, "; ") + ")"
 	}
@@ -101,10 +102,14 @@ func (e *Error) Error() string {
 // Unwrap returns Err.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Is makes errors.Is match Reason. It matches Err through Unwrap.
+// Is reports whether Reason matches target. It exists for errors.Is, which searches Err
+// through Unwrap.
 func (e *Error) Is(target error) bool { return errors.Is(e.Reason, target) }
 
-// As makes errors.As match Reason, unless it matches Err and Reason is not a deadline's.
+// As reports whether Reason matches target and sets target to the match. If Err also
+// matches, As sets target to the match in Err, unless Reason matches
+// context.DeadlineExceeded. As exists for errors.As, which otherwise searches Err through
+// Unwrap.
 func (e *Error) As(target any) bool {
 	if !errors.As(e.Reason, target) {
 		return false
@@ -118,9 +123,10 @@ func (e *Error) As(target any) bool {
 	return true
 }
 
-// Timeout reports whether Err or Reason is a timeout. In the tree of each, the first error
-// with a method Timeout() bool decides; a Reason that matches context.DeadlineExceeded is
-// a timeout. *url.Error and os.IsTimeout call this method.
+// Timeout reports whether Err or Reason is a timeout. An error is a timeout if the first
+// error in its tree that has a Timeout() bool method returns true from it. A Reason that
+// matches context.DeadlineExceeded is also a timeout. *url.Error and os.IsTimeout call
+// this method.
 func (e *Error) Timeout() bool {
 	return timeout(e.Err) || timeout(e.Reason) || errors.Is(e.Reason, context.DeadlineExceeded)
 }
@@ -134,10 +140,11 @@ func timeout(err error) bool {
 }
 
 // RetryAfter returns the delay that the last error asked for (see [After]), or 0 if it
-// asked for none. If e was not created by this package, the delay is what Err asks for.
+// did not ask for a delay. If e was not created by this package, RetryAfter returns the
+// delay that Err asks for.
 func (e *Error) RetryAfter() time.Duration { return e.advice().after }
 
-// advice returns what the last error said about retrying.
+// advice returns what the last error says about retrying.
 func (e *Error) advice() advice {
 	a := e.said
 	if !a.complete {
@@ -146,14 +153,15 @@ func (e *Error) advice() advice {
 	return a
 }
 
-// invalid reports whether an option or argument was invalid. A cause of ctx or the error of
-// a Clock may match ErrInvalid, but does not count.
+// invalid reports whether an option or argument was invalid. It returns false for the
+// cause of ctx or the error from a Clock, even if this error matches ErrInvalid.
 func (e *Error) invalid() bool {
 	v, ok := e.Reason.(*verdict)
 	return ok && errors.Is(v, ErrInvalid)
 }
 
-// advise adds to a what the error of a nested call says to an outer one.
+// advise adds to a what e, the error of a nested call, says to the outer call. restarted
+// reports whether a Restart marker wraps e.
 func (e *Error) advise(a *advice, restarted bool) {
 	said := e.advice()
 	gaveUp := said.gaveUp
@@ -170,8 +178,8 @@ func (e *Error) advise(a *advice, restarted bool) {
 	a.gaveUp = a.gaveUp || gaveUp && !restarted
 }
 
-// ended returns the reason for the end of ctx, which matches both its error and its cause,
-// or nil if ctx is not done.
+// ended returns nil if ctx is not done, and otherwise an error that matches ctx.Err() and
+// context.Cause(ctx).
 func ended(ctx context.Context) error {
 	err, cause := ctx.Err(), context.Cause(ctx)
 	if err == nil || (err == context.Canceled || err == context.DeadlineExceeded) && err == cause {
@@ -180,7 +188,7 @@ func ended(ctx context.Context) error {
 	return &ctxError{err, cause} // err and cause may be equal, but cannot always be compared
 }
 
-// A ctxError is the end of a context that has a cause.
+// A ctxError is the error of a context that is done, together with its cause.
 type ctxError struct{ err, cause error }
 
 func (e *ctxError) Unwrap() []error { return []error{e.err, e.cause} }

@@ -7,19 +7,19 @@ import (
 	"time"
 )
 
-// An Event describes the state of a call to the hooks of [WithOnRetry] and
-// [WithOnDone]. It is a plain value; hooks may keep it.
+// An Event describes the state of a call. Do passes it to the hooks of [WithOnRetry] and
+// [WithOnDone]. An Event is a plain value, so hooks may keep it.
 type Event struct {
 	Attempt int           // the attempt that just ended, from 1; 0 if there was none
-	Err     error         // the last error of fn; in OnDone it stays set if a later attempt succeeded
+	Err     error         // as in Error.Err; in OnDone, it remains set even if a later attempt succeeded
 	Wait    time.Duration // OnRetry: the wait about to begin; OnDone: 0
 	Waited  time.Duration // the sum of the completed waits
-	Elapsed time.Duration // since Do was called, by the Clock
-	Reason  error         // OnRetry: nil; OnDone: nil on success, else Error.Reason
+	Elapsed time.Duration // the time since Do was called, according to the Clock
+	Reason  error         // OnRetry: nil; OnDone: Error.Reason, or nil if the call succeeded
 }
 
 // LogValue returns a group of the attributes attempt, err, wait, waited, elapsed, and
-// reason. The attributes err and reason are left out if they are nil.
+// reason. The attributes err and reason are omitted if they are nil.
 func (e Event) LogValue() slog.Value { return slog.GroupValue(e.attrs()...) }
 
 func (e Event) attrs() []slog.Attr {
@@ -39,13 +39,13 @@ func (e Event) attrs() []slog.Attr {
 
 // logRetry is the hook of WithLogger.
 func logRetry(ctx context.Context, l *slog.Logger, level slog.Level, ev Event) {
-	if l.Enabled(ctx, level) { // otherwise the attributes are allocated in vain
+	if l.Enabled(ctx, level) { // avoids allocating attributes that are not logged
 		l.LogAttrs(ctx, level, "retrying", ev.attrs()...)
 	}
 }
 
-// observe calls the OnDone hooks if done is true, else the OnRetry hooks, in the order
-// of the options.
+// observe calls the OnDone hooks if done is true, and the OnRetry hooks otherwise, in the
+// order of the options.
 func (p *policy) observe(ctx context.Context, ev Event, done bool) {
 	if p.base == nil {
 		if done {
@@ -61,8 +61,8 @@ func (p *policy) observe(ctx context.Context, ev Event, done bool) {
 	}
 }
 
-// notify calls hook, which may be nil, and logs a panic in it, because an observer
-// must not break what it observes.
+// notify calls hook if it is not nil. If hook panics, notify logs the panic instead of
+// passing it on, because a faulty hook must not break the call.
 func notify(ctx context.Context, hook func(context.Context, Event), ev Event) {
 	if hook == nil {
 		return

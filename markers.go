@@ -7,12 +7,12 @@ import (
 )
 
 // Permanent returns an error that wraps err and tells [Do] not to retry it. Do then
-// returns [ErrNotRetryable], whatever [WithRetryIf] says. Permanent(nil) returns nil.
+// returns [ErrNotRetryable], regardless of [WithRetryIf]. Permanent(nil) returns nil.
 //
-// The marker works anywhere in the tree of the error that fn returns, for example
-// behind %w or in errors.Join. If it is outermost, Do removes it, so that [Error].Err and
-// Event.Err are err itself. An error that is permanent for a nested call is also permanent
-// for the outer one.
+// The marker works anywhere in the tree of the error that fn returns, for example if it
+// is wrapped with %w or joined with errors.Join. If the marker is outermost, Do removes
+// it, so that [Error].Err and Event.Err are err itself. An error that is permanent for a
+// nested call is also permanent for the outer call.
 func Permanent(err error) error {
 	if err == nil {
 		return nil
@@ -20,25 +20,29 @@ func Permanent(err error) error {
 	return &marker{err: err, permanent: true}
 }
 
-// After returns an error that wraps err and tells [Do] to wait at least d before the
-// next attempt, because a server asked for that delay, for example with a Retry-After
-// header (see [ParseRetryAfter]). A negative d counts as 0. After(nil, d) returns nil.
+// After returns an error that wraps err and tells [Do] to wait at least d before the next
+// attempt. Use After if a server asked for this delay, for example with a Retry-After
+// header (see [ParseRetryAfter]). A negative d is treated as 0. After(nil, d) returns
+// nil.
 //
-// The wait is d plus jitter, so that clients that were told the same delay do not return
-// together. The ceiling of the jitter is the backoff's, but at least half of d. If ctx's
-// deadline or [WithMaxElapsed] leaves less than d after the delay, half of that time is
-// enough, so that the jitter does not make Do give up.
-// Do never waits less than d: if d exceeds [WithMaxRetryAfter], 1 minute by default, or
-// the wait would exceed the other limits, Do returns at once. [Error.RetryAfter] then
-// returns the delay, so that the caller can try again later.
+// The wait is d plus jitter, so that clients that were given the same delay do not all
+// retry at the same time. The ceiling of the jitter is the ceiling of the [Backoff], or
+// half of d if that is higher. If ctx's deadline or the limit of [WithMaxElapsed] leaves
+// less than d after the delay, half of the time that is left takes the place of half of
+// d, so that this spread does not make Do give up.
+//
+// Do never waits less than d. If d exceeds the limit of [WithMaxRetryAfter], which is 1
+// minute by default, or if the wait would not end before ctx's deadline or the limit of
+// WithMaxElapsed, Do returns immediately. [Error.RetryAfter] then returns d, so that the
+// caller can try again later.
 //
 // Any error with a method RetryAfter() time.Duration has the same effect as the marker.
-// Both work anywhere in the tree of the error that fn returns; if there are several, the
-// longest delay applies. If the sum overflows, the wait is the maximum Duration. After
-// does not affect whether err is retried. Do removes the marker if it is outermost.
+// The marker and the method work anywhere in the tree of the error that fn returns. If
+// there are several delays, the longest one applies. After does not affect whether err is
+// retryable. If the marker is outermost, Do removes it.
 //
-// After is for a delay that a server asked for. A delay that the program chooses itself
-// belongs in the [Backoff]; with After, it needs a WithMaxRetryAfter above it.
+// If the program chooses a delay itself, put the delay in the Backoff. With After, such a
+// delay must not exceed the limit of WithMaxRetryAfter.
 func After(err error, d time.Duration) error {
 	if err == nil {
 		return nil
@@ -46,24 +50,24 @@ func After(err error, d time.Duration) error {
 	return &marker{err: err, after: max(d, 0)}
 }
 
-// Restart returns an error that wraps err and tells [Do] that the attempt made real
-// progress before it failed, like a session that was up for an hour. The attempt then
-// counts as the first: [Backoff] and [WithMaxAttempts] count from it, and the time of
-// [WithMaxElapsed] starts when it ended. For a [Budget], the
-// attempt was a success. Restart(nil) returns nil.
+// Restart returns an error that wraps err and tells [Do] that the attempt made progress
+// before it failed, for example because a session was open for an hour. Do then treats
+// the attempt as the first one: the [Backoff] and [WithMaxAttempts] count from this
+// attempt, the time of [WithMaxElapsed] starts when this attempt ended, and a [Budget]
+// counts this attempt as a success. Restart(nil) returns nil.
 //
-// A function that marks every failure is retried without limit, so test what the attempt
-// achieved:
+// If fn marks every error with Restart, Do retries without limit. Mark an error only if
+// the attempt achieved something:
 //
 //	if time.Since(start) > time.Minute {
 //		err = retry.Restart(err)
 //	}
 //
-// The deadline of ctx, [WithRetryIf], and [Permanent] apply as usual. The numbers in
-// [Error] and [Event] do not start again. The marker works anywhere in the tree of the
-// error that fn returns, except inside the error of a nested call; if it wraps the error
-// of a nested call that gave up, Do retries that error. Do removes the marker if it is
-// outermost.
+// The deadline of ctx, [WithRetryIf], and [Permanent] still apply. The numbers in [Error]
+// and [Event] are not reset. The marker works anywhere in the tree of the error that fn
+// returns, except inside the error of a nested call. If the marker wraps the error of a
+// nested call that gave up, Do retries that error. If the marker is outermost, Do removes
+// it.
 func Restart(err error) error {
 	if err == nil {
 		return nil
@@ -71,7 +75,7 @@ func Restart(err error) error {
 	return &marker{err: err, restart: true}
 }
 
-// A marker is what Permanent, After, and Restart return.
+// A marker is the error that Permanent, After, and Restart return.
 type marker struct {
 	err       error
 	after     time.Duration
@@ -84,14 +88,14 @@ func (m *marker) Unwrap() error { return m.err }
 
 // An advice is what the tree of an error says about retrying it.
 type advice struct {
-	after     time.Duration // the longest delay that was asked for
-	permanent bool          // it is marked with Permanent, or was permanent for a nested call
-	restart   bool          // it is marked with Restart
-	gaveUp    bool          // a nested call gave up, and no Restart is above it
-	complete  bool          // all of the tree was read
+	after     time.Duration // the longest delay that the tree asks for
+	permanent bool          // whether it is marked with Permanent, or was permanent for a nested call
+	restart   bool          // whether it is marked with Restart
+	gaveUp    bool          // whether a nested call gave up and no Restart marker wraps its error
+	complete  bool          // whether all of the tree was read
 }
 
-// unmark adds what the outermost markers of err say, and returns err without them.
+// unmark adds to a what the outermost markers of err say, and returns err without them.
 func (a *advice) unmark(err error) error {
 	for {
 		m, ok := err.(*marker)
@@ -109,8 +113,9 @@ func (a *advice) add(m *marker) {
 	a.restart = a.restart || m.restart
 }
 
-// read adds what the tree of err says. It does not recurse along a chain of wrapped
-// errors, which may be long. Restarted tells whether a Restart is above err.
+// read adds to a what the tree of err says. Because a chain of wrapped errors may be
+// long, read does not recurse along it. restarted reports whether a Restart marker wraps
+// err.
 func (a *advice) read(err error, restarted bool) {
 	for {
 		switch e := err.(type) {
@@ -139,7 +144,7 @@ func (a *advice) read(err error, restarted bool) {
 	}
 }
 
-// ask adds what err says by a method.
+// ask adds to a the delay that the RetryAfter method of err returns, if err has one.
 func (a *advice) ask(err error) {
 	if e, ok := err.(interface{ RetryAfter() time.Duration }); ok {
 		a.after = max(a.after, e.RetryAfter())
@@ -147,7 +152,7 @@ func (a *advice) ask(err error) {
 }
 
 // Is returns a predicate for [WithRetryIf] that reports whether an error matches any of
-// targets, as errors.Is does. With no targets, it always returns false.
+// targets, according to errors.Is. Without targets, the predicate always returns false.
 func Is(targets ...error) func(error) bool {
 	few, more := copyOf(targets)
 	return func(err error) bool {
@@ -165,14 +170,15 @@ func Is(targets ...error) func(error) bool {
 	}
 }
 
-// copyOf returns a copy of targets, which needs no allocation if they are few.
+// copyOf returns a copy of targets. If there are at most four, the copy needs no
+// allocation.
 func copyOf(targets []error) (few [4]error, more []error) {
 	n := copy(few[:], targets)
 	return few, slices.Clone(targets[n:])
 }
 
 // As returns a predicate for [WithRetryIf] that reports whether errors.As finds an error
-// of type E, as in As[*net.OpError]().
+// of type E. For example, As[*net.OpError]() returns true for network errors.
 func As[E error]() func(error) bool {
 	return func(err error) bool {
 		_, ok := errors.AsType[E](err)

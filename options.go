@@ -11,28 +11,28 @@ import (
 	"time"
 )
 
-// An Option configures a call of [Do]. Options are created by the functions of
-// this package. A later option overrides an earlier one, except that hooks,
-// loggers, and error maps accumulate. A nil Option is ignored.
+// An Option configures a call of [Do]. The functions of this package create Options. A
+// later option overrides an earlier option of the same kind, except that hooks, loggers,
+// and error maps accumulate. A nil Option is ignored.
 //
-// An invalid option makes Do return an [*Error] that matches [ErrInvalid], without
-// calling fn, even if a later option is valid.
+// If an option is invalid, Do returns an [*Error] that matches [ErrInvalid] without
+// calling fn, even if a later, valid option overrides the invalid one.
 //
-// Options are immutable and safe for concurrent use. Do reads its options once,
-// when it is called, so the caller may reuse the slice that holds them.
+// Options are immutable and safe for concurrent use. Do reads its options once, when it
+// is called, so the caller may then reuse the slice that holds them.
 type Option interface{ option() }
 
-// A policy is an Option, and also what several options amount to. In an option,
-// one field is set. The zero value of a field means the default.
+// A policy is the implementation of Option. It holds a single option, or several options
+// that were merged. The zero value of a field means the default.
 //
-// The shape of this type, of the constructors below, and of merge keeps options
-// that are written inline, and the closures in them, on the caller's stack:
-// constructors are small enough to be inlined; merge and doMerged copy with plain
-// loops and by value, because append, copy, and a pointer result move what they
-// copy to the heap; and a value on which the package calls a method through an
-// interface is behind a func that returns it, because such a call moves everything
-// that its policy refers to to the heap. For the same reason the policy is passed
-// next to the call, not in it, and hooks are called where they are found.
+// This type, the constructors below, and merge are written so that options that are
+// created in the call, and the closures in them, stay on the caller's stack. The
+// constructors are small enough to be inlined. merge and doMerged copy with plain loops
+// and by value, because append, copy, and a pointer result move to the heap what they
+// copy to. If this package calls a method of a value through an interface, the value is
+// behind a func that returns it, because such a call moves to the heap everything that
+// its policy refers to. For the same reason, the policy is passed next to the call and
+// not in it, and hooks are called in the policies that hold them.
 type policy struct {
 	maxAttempts    int
 	maxElapsed     time.Duration
@@ -46,15 +46,16 @@ type policy struct {
 	budget         *Budget
 	invalid        string // the first invalid option, and what is wrong with it
 
-	// In a merged policy, these only tell whether there is one; base and opts hold them.
+	// In a merged policy, these fields only show whether there is a hook or an error map.
+	// base and opts hold all of them.
 	mapError func(context.Context, error) error
 	onRetry  func(context.Context, Event)
 	onDone   func(context.Context, Event)
 
-	base       *policy   // of a merged policy: what opts were applied to, else nil
-	opts       []*policy // in order
-	overridden bool      // the last of opts comes from Override
-	timed      bool      // the time at which the call starts matters
+	base       *policy   // in a merged policy, the policy that opts were applied to; otherwise nil
+	opts       []*policy // in the order in which they apply
+	overridden bool      // whether the last of opts comes from Override
+	timed      bool      // whether Do must know when the call started
 }
 
 func (*policy) option() {}
@@ -62,7 +63,7 @@ func (*policy) option() {}
 // noOptions is the policy of a call without options.
 var noOptions policy
 
-// policyOf returns the policy that o is.
+// policyOf returns the policy that implements o.
 func policyOf(o Option) *policy {
 	if p, ok := o.(*policy); ok {
 		return p
@@ -70,12 +71,12 @@ func policyOf(o Option) *policy {
 	return notPolicy(o)
 }
 
-// notPolicy is apart from policyOf so that policyOf is inlined.
+// notPolicy is separate from policyOf so that policyOf can be inlined.
 func notPolicy(o Option) *policy {
 	if o == nil {
 		return &noOptions
 	}
-	// A type of another package can have the methods of an Option that it embeds.
+	// A type of another package implements Option if it embeds an Option.
 	return invalidOption(reflect.TypeOf(o).String() + " was not created by package retry")
 }
 
@@ -130,8 +131,8 @@ func or[T comparable](a, b T) T {
 	return b
 }
 
-// Policy combines opts into a single [Option], for reuse by many calls. It is
-// cheapest as the only option of a call.
+// Policy combines opts into a single [Option] that can be used in many calls. A call is
+// cheapest if a Policy is its only option.
 func Policy(opts ...Option) Option {
 	own := make([]*policy, len(opts))
 	for i, o := range opts {
@@ -141,19 +142,19 @@ func Policy(opts ...Option) Option {
 	return &p
 }
 
-// Unlimited, passed to [WithMaxAttempts], removes the limit on attempts.
+// Unlimited is an argument of [WithMaxAttempts] that removes the limit on attempts.
 //
-// The call still ends when fn succeeds, when ctx is done, or when the error is
-// [Permanent] or rejected by [WithRetryIf], and with [ErrMaxElapsed],
-// [ErrDeadline], [ErrRetryAfter], [ErrBudget], or [ErrInvalid]. It retries errors
-// of nested calls that gave up. A loop that is to run until ctx is done sets
-// [WithMaxRetryAfter] to the longest wait that it accepts and has no [WithBudget]. On
-// 32-bit platforms, Unlimited permits 2³¹-1 attempts.
+// Do still stops when fn succeeds, when ctx is done, or when the error is marked with
+// [Permanent] or rejected by [WithRetryIf]. It also still returns [ErrMaxElapsed],
+// [ErrDeadline], [ErrRetryAfter], [ErrBudget], and [ErrInvalid]. With Unlimited, Do also
+// retries the error of a nested call that gave up. If a loop should run until ctx is
+// done, set [WithMaxRetryAfter] to the longest delay that the loop accepts, and do not
+// use [WithBudget]. On 32-bit platforms, Unlimited permits 2³¹-1 attempts.
 const Unlimited = math.MaxInt
 
-// WithMaxAttempts limits the number of attempts, including the first, to n. If the
-// last of them fails, [Do] returns [ErrExhausted]. With 1, Do does not retry. The
-// default is 5; see also [Unlimited]. An n less than 1 is
+// WithMaxAttempts limits the number of attempts, including the first, to n. If the last
+// attempt fails, [Do] returns [ErrExhausted]. If n is 1, Do does not retry. The default
+// is 5. To remove the limit, use [Unlimited]. If n is less than 1, Do returns
 // [ErrInvalid].
 func WithMaxAttempts(n int) Option {
 	if n < 1 {
@@ -162,15 +163,15 @@ func WithMaxAttempts(n int) Option {
 	return &policy{maxAttempts: n}
 }
 
-// WithMaxElapsed makes [Do] return [ErrMaxElapsed] if the next attempt would start
-// d or more after Do was called, by the [Clock]. Do then returns without waiting.
-// The limit does not interrupt an attempt; for that, use the deadline of ctx or
-// [WithAttemptTimeout]. By default, there is no limit. A d of 0 or less is
-// [ErrInvalid].
+// WithMaxElapsed limits the time in which [Do] starts attempts. If the next attempt would
+// start d or more after Do was called, Do returns [ErrMaxElapsed] without waiting. The
+// [Clock] measures the time. The limit does not interrupt an attempt. To interrupt
+// attempts, use the deadline of ctx or [WithAttemptTimeout]. By default, there is no
+// limit. If d is 0 or less, Do returns [ErrInvalid].
 //
-// A hook that takes long delays the next attempt, and may delay it past the limit.
-// A session that runs for longer than d is not retried when it fails, unless its
-// error is marked with [Restart].
+// A slow hook delays the next attempt, possibly past the limit. If an attempt runs for
+// longer than d, as a long session may, Do does not retry it unless its error is marked
+// with [Restart].
 func WithMaxElapsed(d time.Duration) Option {
 	if d <= 0 {
 		return notPositive("WithMaxElapsed", d)
@@ -178,11 +179,11 @@ func WithMaxElapsed(d time.Duration) Option {
 	return &policy{maxElapsed: d, timed: true}
 }
 
-// WithMaxRetryAfter makes [Do] return [ErrRetryAfter], without waiting, if an error
-// asks for a delay of more than d (see [After]). The jitter that Do adds to the
-// delay does not count. The default is 1 minute, so that a server cannot put a
-// caller without a deadline to sleep for hours; [Error.RetryAfter] tells the caller
-// the delay. A d of 0 or less is [ErrInvalid].
+// WithMaxRetryAfter limits the delay that an error may ask for (see [After]). If an error
+// asks for more than d, [Do] returns [ErrRetryAfter] without waiting, and
+// [Error.RetryAfter] returns the delay. The jitter that Do adds to the delay does not
+// count. The default is 1 minute, so that a server cannot make a caller without a
+// deadline wait for hours. If d is 0 or less, Do returns [ErrInvalid].
 func WithMaxRetryAfter(d time.Duration) Option {
 	if d <= 0 {
 		return notPositive("WithMaxRetryAfter", d)
@@ -190,13 +191,14 @@ func WithMaxRetryAfter(d time.Duration) Option {
 	return &policy{maxRetryAfter: d}
 }
 
-// WithAttemptTimeout limits each attempt to d by passing fn a context that is
-// derived from Do's. An attempt that times out is retried like any other failure. By
-// default, attempts have no timeout. A d of 0 or less is [ErrInvalid].
+// WithAttemptTimeout limits each attempt to d. [Do] passes fn a context with this
+// timeout, derived from its own. If an attempt times out, Do retries it like any other
+// failed attempt. By default, attempts have no timeout. If d is 0 or less, Do returns
+// [ErrInvalid].
 //
-// The context is canceled when fn and the error maps have returned, so the value
-// that fn returns must not depend on it: the body of an *http.Response can no
-// longer be read then, nor can the rows of an *sql.Rows. Read them in fn. (Package
+// Do cancels the context when fn and the error maps have returned, so a value that fn
+// returns must not depend on the context. For example, read the body of an *http.Response
+// and the rows of an *sql.Rows inside fn, because they cannot be read later. (Package
 // retryhttp handles the bodies of HTTP responses.)
 //
 // The timeout uses the system clock even if [WithClock] is given. For a ctx of a custom type
@@ -208,9 +210,9 @@ func WithAttemptTimeout(d time.Duration) Option {
 	return &policy{attemptTimeout: d}
 }
 
-// WithBackoff sets the ceiling of the wait after each failed attempt. The default
-// is Exponential{}. A nil b, a nil [BackoffFunc], and an invalid [Exponential] are
-// [ErrInvalid].
+// WithBackoff sets the ceiling of the wait after each failed attempt. The default is
+// Exponential{}. If b is nil, a nil [BackoffFunc], or an invalid [Exponential], [Do]
+// returns [ErrInvalid].
 func WithBackoff(b Backoff) Option {
 	if o := invalidBackoff(b); o != nil {
 		return o
@@ -218,19 +220,18 @@ func WithBackoff(b Backoff) Option {
 	return &policy{delay: b.Delay}
 }
 
-// WithJitter sets how the wait is drawn from its ceiling. The default is
-// [FullJitter]. A nil j is [ErrInvalid].
+// WithJitter sets the function that chooses a wait for each ceiling. The default is
+// [FullJitter]. If j is nil, [Do] returns [ErrInvalid].
 func WithJitter(j Jitter) Option {
 	return &policy{jitter: j, invalid: ifNil(j == nil, "WithJitter")}
 }
 
 // WithSource makes the [Jitter] draw from src. With a seeded source, such as
-// rand.NewPCG(1, 2), the waits are the same on every run. By default, the jitter
-// draws from the runtime's generator. A nil src is [ErrInvalid].
+// rand.NewPCG(1, 2), the waits are the same on every run. By default, the Jitter draws
+// from the default source of math/rand/v2. If src is nil, [Do] returns [ErrInvalid].
 //
-// Do serializes the access to injected sources, so the Option is safe for
-// concurrent use, provided that nothing else uses src. The methods of src must not
-// call Do.
+// Do serializes its calls of src, so the Option is safe for concurrent use if nothing
+// else uses src. The methods of src must not call Do.
 func WithSource(src rand.Source) Option {
 	if src == nil {
 		return invalidOption("WithSource(nil): must not be nil")
@@ -239,70 +240,74 @@ func WithSource(src rand.Source) Option {
 	return &policy{rand: func() *rand.Rand { return r }}
 }
 
-// WithClock makes the call use c instead of the system clock. A nil c is [ErrInvalid].
+// WithClock makes the call use c instead of the system clock, which is the default. If c
+// is nil, [Do] returns [ErrInvalid].
 func WithClock(c Clock) Option {
 	return &policy{clock: func() Clock { return c }, invalid: ifNil(c == nil, "WithClock")}
 }
 
-// WithRetryIf makes [Do] retry an error only if at least one of preds returns true
-// for it; otherwise Do returns [ErrNotRetryable]. [Is] and [As] return such
-// predicates. Do calls preds in order, with the error as fn and the error maps left
-// it, and does not call them for an error that it never retries: one marked with
-// [Permanent], or one of a nested call that gave up. By default, Do retries every
-// other error.
+// WithRetryIf makes [Do] retry an error only if at least one of preds returns true for
+// it. Otherwise, Do returns [ErrNotRetryable]. [Is] and [As] return such predicates. Do
+// calls preds in order until one returns true, with the error that fn and the error maps
+// returned. Do does not call preds for an error that is not retried in any case: an error
+// that is marked with [Permanent], or that comes from a nested call that gave up. By
+// default, Do retries all other errors.
 //
-// If WithRetryIf is given more than once, the last one applies. No predicate, or a nil one,
-// is [ErrInvalid]. A slice of more than 8 predicates must not be changed afterwards.
+// If WithRetryIf is given more than once, the last one applies. If preds is empty or has
+// a nil element, Do returns [ErrInvalid]. The caller must not modify a slice of more than 8
+// predicates after the call.
 func WithRetryIf(preds ...func(error) bool) Option {
 	p, invalid := predicatesOf(preds)
 	return &policy{retryIf: p.any, invalid: invalid}
 }
 
-// WithMapError makes [Do] act on the error that f returns in place of the one that
-// fn returned. f is called after each attempt, also after one that succeeded with a
-// nil error, and with the context that fn got. It can classify errors of a client
-// that does not know this package, for example by marking them with [Permanent] or
-// [After], and it can make attempts fail in a test.
+// WithMapError makes [Do] use the error that f returns instead of the error that fn
+// returned. Do calls f after each attempt with the context that fn received. This
+// includes attempts that succeeded, for which err is nil. f can classify the errors of a
+// client that does not know this package, for example by marking them with [Permanent] or
+// [After]. In a test, f can make attempts fail.
 //
-// Several error maps run in the order of the options, each on the result of the one
-// before. Those of [Override] run before those of the call, beginning with the
-// outermost. Values are unaffected: if f returns nil for an error, [DoValue] returns
-// the value that fn returned with it. By default, Do acts on what fn returned. A nil f is
-// [ErrInvalid].
+// If there are several error maps, they run in the order of the options, and each
+// receives the error that the previous one returned. The error maps of [Override] run
+// before the error maps of the call, beginning with the outermost override. f does not
+// affect values: if f returns nil for an error, [DoValue] returns the value that fn
+// returned with the error. By default, Do uses the error that fn returned. If f is nil,
+// Do returns [ErrInvalid].
 func WithMapError(f func(ctx context.Context, err error) error) Option {
 	return &policy{mapError: f, invalid: ifNil(f == nil, "WithMapError")}
 }
 
-// WithOnRetry calls hook before each wait, with the context of [Do]. The retry
-// follows unless ctx ends or the [Clock] fails. This is the place to count retries.
+// WithOnRetry makes [Do] call hook before each wait, with the context that was passed to
+// Do. A retry follows unless ctx is done by then or the [Clock] fails. Use WithOnRetry to
+// count retries.
 //
-// Hooks run in the order of the options, on the goroutine that called Do, and delay
-// it. If a hook panics, Do logs the panic and its stack with slog.Default() at level
-// Error and continues. A hook that calls runtime.Goexit ends the goroutine. By
-// default, there are no hooks. A nil hook is [ErrInvalid].
+// Hooks run in the order of the options, on the goroutine that called Do, so a slow hook
+// delays the call. If a hook panics, Do logs the panic and its stack with slog.Default()
+// at level Error and continues. If a hook calls runtime.Goexit, the goroutine ends. By
+// default, there are no hooks. If hook is nil, Do returns [ErrInvalid].
 func WithOnRetry(hook func(context.Context, Event)) Option {
 	return &policy{onRetry: hook, timed: true, invalid: ifNil(hook == nil, "WithOnRetry")}
 }
 
-// WithOnDone calls hook once when the call ends, whether or not it succeeded, with
-// the context of [Do]. The hook is not called if an option or argument is invalid,
-// or if fn panics or calls runtime.Goexit. See [WithOnRetry] for how hooks run. A nil hook
-// is [ErrInvalid].
+// WithOnDone makes [Do] call hook once when the call ends, whether or not it succeeded,
+// with the context that was passed to Do. Do does not call hook if an option or argument
+// is invalid, or if a panic or runtime.Goexit ends the call. By default, there are no
+// hooks. See [WithOnRetry] for how hooks run. If hook is nil, Do returns [ErrInvalid].
 func WithOnDone(hook func(context.Context, Event)) Option {
 	return &policy{onDone: hook, timed: true, invalid: ifNil(hook == nil, "WithOnDone")}
 }
 
-// WithLogger logs one record before each wait, at the given level, with the message
-// "retrying" and the attributes of [Event.LogValue]. Loggers run in order with the
-// hooks of [WithOnRetry]; if several are given, each logs. The end of the call is not
-// logged; use [WithOnDone] for that. By default, nothing is logged. A nil l is
-// [ErrInvalid].
+// WithLogger makes [Do] log one record before each wait, at the given level, with the
+// message "retrying" and the attributes of [Event.LogValue]. Do does not log the end of
+// the call; use [WithOnDone] to log it. If several loggers are given, each of them logs.
+// Loggers and the hooks of [WithOnRetry] run in the order of the options. By default, Do
+// does not log retries. If l is nil, Do returns [ErrInvalid].
 func WithLogger(l *slog.Logger, level slog.Level) Option {
 	return &policy{onRetry: func(ctx context.Context, ev Event) { logRetry(ctx, l, level, ev) }, timed: true, invalid: ifNil(l == nil, "WithLogger")}
 }
 
-// WithBudget charges the retries of the call to b. By default, retries are not
-// charged to any budget. A nil b, and one made with invalid arguments, are [ErrInvalid].
+// WithBudget makes each retry of the call take a token from b. By default, a call has no
+// budget. If b is nil or was created with invalid arguments, [Do] returns [ErrInvalid].
 func WithBudget(b *Budget) Option {
 	if b == nil {
 		return invalidOption("WithBudget(nil): must not be nil")
@@ -310,8 +315,8 @@ func WithBudget(b *Budget) Option {
 	return &policy{budget: b, invalid: b.invalid}
 }
 
-// The functions below return invalid options. Those that format a value are not inlined,
-// so that the constructors can be.
+// The functions below describe what is invalid. The functions that format a value are not
+// inlined, so that the constructors can be inlined.
 
 func ifNil(isNil bool, option string) string {
 	if isNil {

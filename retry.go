@@ -1,54 +1,62 @@
-// Package retry calls a function repeatedly until it succeeds or retrying should
-// stop, with exponential backoff and full jitter between the attempts.
+// Package retry retries functions that fail, with exponential backoff and full jitter.
+//
+// [Do] calls a function until it succeeds or there is a reason to stop:
 //
 //	err := retry.Do(ctx, func(ctx context.Context) error {
 //		return client.Send(ctx, message)
 //	})
 //
 // [DoValue] does the same for a function that also returns a value. [Wrap] and
-// [WrapUnary] return a function that retries. An attempt is a call of the function,
-// including the first; a retry is an attempt after the first.
+// [WrapUnary] return a function of the same type that retries. An attempt is any call of
+// the function, including the first. A retry is any attempt after the first.
 //
 // # Defaults
 //
-// Do makes at most 5 attempts. The wait before each retry is drawn uniformly between
-// 0 and a ceiling of 250ms, 500ms, 1s, and 2s (see [Exponential]), so if every attempt
-// fails, the call waits 1.875s on average and at most 3.75s. All errors are retried
-// except those marked with [Permanent] and those of a nested call that gave up. All of
-// this can be changed with options; [Policy] combines options for reuse.
+// Do makes at most 5 attempts. Before each retry, Do waits for a random time between 0
+// and a ceiling. The ceiling is 250ms before the first retry and doubles before each
+// further retry (see [Exponential]). If every attempt fails, the waits add up to 1.875s
+// on average and at most 3.75s. Do retries every error except one that is marked with
+// [Permanent] and one that comes from a nested call that gave up. Options change these
+// defaults, and [Policy] combines options for reuse.
 //
 // # Stopping
 //
-// A call ends at the first success, or for one of the reasons listed at [Do]. Do does
-// not wait pointlessly: if the next attempt would start at or after ctx's deadline, it
-// returns at once.
+// Do stops at the first success, or for one of the reasons in its documentation. If the
+// next attempt would start at or after the deadline of ctx, Do returns immediately
+// instead of waiting.
 //
 // # Errors
 //
-// Every error is an [*Error]. It holds the last error of the function and the reason
-// for stopping, such as [ErrExhausted]. errors.Is and errors.As match either;
-// errors.Unwrap returns the former.
+// Every error that Do returns is an [*Error]. An Error holds the last error of the
+// function and the reason for stopping, such as [ErrExhausted]. errors.Is and errors.As
+// search both of these errors. errors.Unwrap returns the last error of the function.
 //
 // # Nested calls
 //
-// If the function itself calls code that uses this package, the attempts do not
-// multiply: Do does not retry the error of a nested call that gave up after retrying.
-// This includes errors that wrap the error of a nested call. To retry nevertheless, return
-// an error that does not wrap it, made with %v instead of %w. Such an error also hides that
-// the nested call's error was [Permanent] or asked for a delay; mark it again if it was.
+// A call is nested if it is made inside the function that another call retries. To keep
+// the attempts from multiplying, Do does not retry the error of a nested call that gave
+// up, nor an error that wraps it. A nested call gave up if it returned [ErrBudget], or if
+// it retried and then returned [ErrExhausted], [ErrMaxElapsed], or [ErrDeadline]. An
+// ErrMaxElapsed or ErrDeadline does not count if the last error asked for a delay (see
+// [After]).
+//
+// To retry such an error anyway, return an error that does not wrap it, for example one
+// made with %v instead of %w. The new error hides whether the old error was permanent or
+// asked for a delay. If it was or did, mark the new error with [Permanent] or [After].
 //
 // # Testing
 //
-// In a testing/synctest bubble, or with the clock of package retrytest, code that
-// retries does not wait. [WithSource] with a seeded source makes the waits
-// reproducible. If the code under test accepts no options, pass them through its
-// context with [Override].
+// Tests of code that retries do not have to wait. Run them in a testing/synctest bubble,
+// or use the fake clock of package retrytest. To make the waits reproducible, use
+// [WithSource] with a seeded source. If the code under test accepts no options, use
+// [Override] to pass options through its context.
 //
 // # Load
 //
-// Retries multiply the load on a service when it is least able to bear it. Retry at
-// one layer only, share a [Budget] among the calls to a dependency, honor the delay
-// that a server asks for with [After], and retry only what is safe to repeat.
+// Retries multiply the load on a service when the service is least able to handle it.
+// Retry at one layer only, share a [Budget] among all calls to the same dependency, use
+// [After] to honor the delay that a server asks for, and retry only operations that are
+// safe to repeat.
 package retry
 
 import (
@@ -57,12 +65,13 @@ import (
 	"time"
 )
 
-// Do calls fn until it succeeds, and waits between the attempts for a random time
-// below a ceiling that grows exponentially. If ctx is already done, Do does not call
-// fn.
+// Do calls fn until fn succeeds or there is a reason to stop. Between attempts, Do waits
+// for a random time up to a ceiling that grows exponentially. If ctx is already done, Do
+// does not call fn.
 //
-// Do returns nil as soon as fn returns nil, even if ctx is done by then. Otherwise it
-// returns an [*Error] whose Reason is the first of the following that applies.
+// Do returns nil as soon as fn returns nil, even if ctx is done by then. Otherwise Do
+// returns an [*Error]. The first of the following conditions that is true determines its
+// Reason:
 //
 //  1. An option or argument is invalid: [ErrInvalid]. Do does not call fn.
 //  2. ctx is done, before or after an attempt: an error that matches ctx.Err() and
@@ -71,16 +80,17 @@ import (
 //  4. This was the last attempt that [WithMaxAttempts] permits: [ErrExhausted].
 //  5. The error asks for a longer delay than [WithMaxRetryAfter] permits:
 //     [ErrRetryAfter].
-//  6. The next attempt would start too late for [WithMaxElapsed]: [ErrMaxElapsed].
+//  6. The next attempt would start at or after the limit of [WithMaxElapsed]:
+//     [ErrMaxElapsed].
 //  7. The next attempt would start at or after ctx's deadline: [ErrDeadline].
-//  8. The [WithBudget] has no token left: [ErrBudget].
-//  9. ctx ends in a hook or during the wait: as in 2.
-//  10. The Sleep method of a custom [Clock] fails: the error that it returned.
+//  8. The [Budget] has no token left: [ErrBudget].
+//  9. ctx is done after a hook or during the wait: the same reason as in 2.
+//  10. The Sleep method of a custom [Clock] fails: the error from Sleep.
 //
-// Do calls fn on the goroutine that called Do, and starts no goroutine itself. The
-// context that fn gets is ctx or derived from it; see [WithAttemptTimeout] and
-// [PreviousAttempts]. fn must be safe to repeat. Do does not recover a panic in fn.
-// Do is safe for concurrent use.
+// Do calls fn on the goroutine that called Do, and does not start any goroutines. fn
+// receives ctx or a context derived from it; see [WithAttemptTimeout] and
+// [PreviousAttempts]. fn must be safe to repeat. Do does not recover panics in fn. Do is
+// safe for concurrent use.
 func Do(ctx context.Context, fn func(context.Context) error, opts ...Option) error {
 	if ctx == nil {
 		return &Error{Reason: invalid("argument: nil ctx")}
@@ -99,9 +109,9 @@ func Do(ctx context.Context, fn func(context.Context) error, opts ...Option) err
 	return do(ctx, fn, s, p)
 }
 
-// doMerged is do with a policy that is p with opts and the override of s applied. It
-// copies opts, so that the caller may reuse their array. If they are too many for the
-// copy, another call merges the rest on top of this one.
+// doMerged calls do with a copy of p to which opts and the override of s are applied. It
+// copies opts, so that the caller may reuse their array. If there are too many opts for
+// the copy, doMerged merges the first of them and calls itself with the rest.
 func doMerged(ctx context.Context, fn func(context.Context) error, s *scope, p *policy, opts []Option) error {
 	var own [8]*policy
 	n := min(len(opts), len(own)-1)
@@ -120,9 +130,10 @@ func doMerged(ctx context.Context, fn func(context.Context) error, s *scope, p *
 	return do(ctx, fn, s, &merged)
 }
 
-// DoValue is like [Do] for a function that also returns a value. It returns the value
-// of the last call of fn, even if that call failed, or the zero value if fn was not
-// called. With [WithAttemptTimeout], the value must not depend on the context of fn.
+// DoValue is like [Do], but for a function that also returns a value. It returns the
+// value from the last call of fn, even if that call failed, or the zero value if fn was
+// not called. If [WithAttemptTimeout] is used, the value must not depend on the context
+// that fn gets.
 func DoValue[T any](ctx context.Context, fn func(context.Context) (T, error), opts ...Option) (value T, err error) {
 	if fn == nil {
 		return value, Do(ctx, nil, opts...)
@@ -134,9 +145,9 @@ func DoValue[T any](ctx context.Context, fn func(context.Context) (T, error), op
 	return value, err
 }
 
-// Wrap returns a function that calls fn as [DoValue] does with opts. The options are
-// applied once; if they or fn are invalid, each call returns [ErrInvalid]. The result
-// is safe for concurrent use if fn is.
+// Wrap returns a function that calls [DoValue] with fn and opts. Wrap applies the options
+// only once. If an option is invalid or fn is nil, every call of the returned function
+// returns [ErrInvalid]. The returned function is safe for concurrent use if fn is.
 func Wrap[T any](fn func(context.Context) (T, error), opts ...Option) func(context.Context) (T, error) {
 	p := Policy(opts...)
 	return func(ctx context.Context) (T, error) {
@@ -144,8 +155,9 @@ func Wrap[T any](fn func(context.Context) (T, error), opts ...Option) func(conte
 	}
 }
 
-// WrapUnary is like [Wrap] for a function that takes one argument in addition to ctx.
-// Every attempt gets the same argument. To pass several, use a struct.
+// WrapUnary is like [Wrap], but for a function that takes one argument in addition to
+// ctx. Every attempt gets the same argument. To pass more than one argument, use a
+// struct.
 func WrapUnary[In, Out any](fn func(context.Context, In) (Out, error), opts ...Option) func(context.Context, In) (Out, error) {
 	p := Policy(opts...)
 	return func(ctx context.Context, in In) (out Out, err error) {
@@ -160,16 +172,16 @@ func WrapUnary[In, Out any](fn func(context.Context, In) (Out, error), opts ...O
 	}
 }
 
-// A call is the state of one call of Do: the Event that hooks get, and what they do
-// not see.
+// A call holds the state of one call of Do. The embedded Event is the part that hooks
+// see.
 type call struct {
 	Event
-	said    advice        // what Err said about retrying
-	earlier int           // attempts before the last Restart
+	said    advice        // what Err says about retrying
+	earlier int           // attempts before the one that was last marked with Restart
 	start   time.Time     // when Do was called, if the policy is timed
 	restart time.Duration // Elapsed at the last Restart
-	timer   *time.Timer   // of the system clock, for all waits
-	charged bool          // a token was taken for the retry that is under way or about to start
+	timer   *time.Timer   // for all waits, if there is no custom Clock
+	charged bool          // whether the budget was charged for the current or next retry
 }
 
 // do makes attempts until one succeeds or there is a reason to stop.
@@ -220,13 +232,13 @@ func do(ctx context.Context, fn func(context.Context) error, s *scope, p *policy
 	}
 }
 
-// attempt calls fn with a timeout, and then the error maps.
+// attempt calls fn, with the attempt timeout if there is one, and then the error maps.
 func (c *call) attempt(ctx context.Context, fn func(context.Context) error, p *policy) error {
 	if p.attemptTimeout > 0 {
 		starts := false
 		defer func() {
 			if !starts {
-				c.refund(p.budget) // ctx panicked
+				c.refund(p.budget) // a method of ctx panicked
 			}
 		}()
 		var cancel context.CancelFunc
@@ -241,13 +253,13 @@ func (c *call) attempt(ctx context.Context, fn func(context.Context) error, p *p
 	return err
 }
 
-// next decides what follows an attempt that failed with err. It returns nil if that
-// is another attempt after c.Wait, and the reason to stop otherwise. The order of the
-// checks is part of what Do promises.
+// next decides what to do after an attempt failed with err. It returns nil if another
+// attempt should follow after c.Wait, and the reason to stop otherwise. The documentation
+// of Do promises the order of the checks.
 func (c *call) next(ctx context.Context, p *policy, err error) error {
 	c.said = advice{}
 	c.Err = c.said.unmark(err)
-	if !c.said.permanent || p.budget != nil { // else the rest matters to Error.advice only
+	if !c.said.permanent || p.budget != nil { // otherwise only Error.advice needs the rest
 		c.said.read(c.Err, c.said.restart)
 		c.said.complete = true
 	}
@@ -268,7 +280,7 @@ func (c *call) next(ctx context.Context, p *policy, err error) error {
 	switch {
 	case c.said.permanent:
 		return ErrNotRetryable
-	case c.said.gaveUp && p.maxAttempts != Unlimited: // without a limit, nothing multiplies
+	case c.said.gaveUp && p.maxAttempts != Unlimited: // attempts without a limit cannot multiply
 		return errNested
 	case p.retryIf != nil && !p.retryIf(err):
 		return ErrNotRetryable
@@ -300,8 +312,8 @@ func (c *call) next(ctx context.Context, p *policy, err error) error {
 	}
 	ceiling := max(delay(attempt), 0)
 	if after > 0 {
-		// Clients that were told the same delay must not return together, but the
-		// spread must not make this call give up.
+		// The spread keeps clients that were given the same delay from retrying at the
+		// same time, but it must not make this call give up.
 		left := time.Duration(math.MaxInt64)
 		if p.maxElapsed > 0 {
 			left = p.maxElapsed - max(c.Elapsed-c.restart, 0)
@@ -322,8 +334,9 @@ func (c *call) next(ctx context.Context, p *policy, err error) error {
 	return nil
 }
 
-// charge takes a token for the next attempt and then pauses. The token goes back if the
-// attempt does not start, also if a hook, the Clock, or ctx panics or exits the goroutine.
+// charge takes a token for the next attempt and then pauses. If the attempt does not
+// start, charge puts the token back, even if the Clock or ctx panics or a hook exits the
+// goroutine.
 func (c *call) charge(ctx context.Context, p *policy) error {
 	if !p.budget.withdraw() {
 		return ErrBudget
@@ -340,8 +353,8 @@ func (c *call) charge(ctx context.Context, p *policy) error {
 	return reason
 }
 
-// pause calls the OnRetry hooks and then waits for c.Wait or until ctx is done. It returns
-// nil if the next attempt can start, and the reason to stop otherwise.
+// pause calls the OnRetry hooks and then waits for c.Wait or until ctx is done. It
+// returns nil if the next attempt can start, and the reason to stop otherwise.
 func (c *call) pause(ctx context.Context, p *policy) error {
 	if p.onRetry != nil && ctx.Err() == nil {
 		p.observe(ctx, c.Event, false)
@@ -367,13 +380,13 @@ func (c *call) pause(ctx context.Context, p *policy) error {
 		}
 	}
 	c.Waited = add(c.Waited, c.Wait)
-	if ctx.Err() != nil { // a cancellation takes precedence over a timer
+	if ctx.Err() != nil { // takes precedence over a timer that fires at the same time
 		return ended(ctx)
 	}
 	return nil
 }
 
-// end ends the call for reason.
+// end calls the OnDone hooks and returns the error of a call that stops for reason.
 func (c *call) end(ctx context.Context, p *policy, reason error) error {
 	if p.onDone != nil {
 		c.observeEnd(ctx, p, reason)
@@ -381,20 +394,20 @@ func (c *call) end(ctx context.Context, p *policy, reason error) error {
 	return &Error{Attempts: c.Attempt, Waited: c.Waited, Err: c.Err, Reason: reason, said: c.said}
 }
 
-// observeEnd calls the OnDone hooks. The reason is nil if the call succeeded.
+// observeEnd calls the OnDone hooks. If the call succeeded, reason is nil.
 func (c *call) observeEnd(ctx context.Context, p *policy, reason error) {
 	c.Wait, c.Reason = 0, reason
 	c.Elapsed = p.now().Sub(c.start)
 	p.observe(ctx, c.Event, true)
 }
 
-// deposit credits b with an attempt that succeeded or made progress.
+// deposit credits b for an attempt that succeeded or made progress.
 func (c *call) deposit(b *Budget) {
 	c.refund(b)
 	b.deposit(b.ratio)
 }
 
-// refund returns the token of a retry that does not start.
+// refund puts back the token of a retry that does not start.
 func (c *call) refund(b *Budget) {
 	if c.charged {
 		c.charged = false
@@ -409,7 +422,8 @@ func (p *policy) now() time.Time {
 	return p.clock().Now()
 }
 
-// mapErrors returns what the error maps make of err. Those of an override run first.
+// mapErrors applies the error maps to err and returns the result. The error maps of an
+// override run first.
 func (p *policy) mapErrors(ctx context.Context, err error) error {
 	if p.base == nil {
 		if p.mapError != nil {
@@ -430,7 +444,8 @@ func (p *policy) mapErrors(ctx context.Context, err error) error {
 	return err
 }
 
-// add returns a + b for b ≥ 0, or the maximum Duration if that overflows.
+// add returns a + b, or the maximum Duration if the sum overflows. b must not be
+// negative.
 func add(a, b time.Duration) time.Duration {
 	if a > math.MaxInt64-b {
 		return math.MaxInt64

@@ -7,12 +7,12 @@ import (
 )
 
 // ParseRetryAfter parses the value of a Retry-After header field (RFC 9110 §10.2.3) and
-// returns the delay from now that it asks for, for [After].
+// returns the delay that it asks for, counted from now. Pass the delay to [After].
 //
 // The value is either a decimal number of seconds or an HTTP date in one of the three
-// formats that net/http.ParseTime accepts. A number of seconds that exceeds the maximum
-// Duration yields the maximum. A date that is not after now yields 0. For any other value,
-// including one with surrounding spaces, ok is false.
+// formats that net/http.ParseTime accepts. If the number of seconds exceeds the maximum
+// Duration, d is the maximum Duration. If the date is not after now, d is 0. For any
+// other value, including one with surrounding spaces, ok is false.
 func ParseRetryAfter(value string, now time.Time) (d time.Duration, ok bool) {
 	if value != "" && strings.Trim(value, "0123456789") == "" {
 		return parseSeconds(value), true
@@ -25,8 +25,8 @@ func ParseRetryAfter(value string, now time.Time) (d time.Duration, ok bool) {
 	return 0, false
 }
 
-// parseSeconds returns the number of seconds that digits stand for, or the maximum
-// Duration if that is less.
+// parseSeconds returns digits as a number of seconds, or the maximum Duration if the
+// number is too large.
 func parseSeconds(digits string) time.Duration {
 	var seconds time.Duration
 	for _, digit := range digits {

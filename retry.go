@@ -204,7 +204,7 @@ func do(ctx context.Context, fn func(context.Context) error, s *scope, p *policy
 		c.Attempt++
 		var err error
 		if p.attemptTimeout == 0 && p.mapError == nil {
-			err = fn(attemptCtx)
+			err = fn(attemptCtx) // as attempt does, without its cost
 		} else {
 			err = c.attempt(attemptCtx, fn, p)
 		}
@@ -272,7 +272,6 @@ func (c *call) next(ctx context.Context, p *policy, err error) error {
 			c.restart = p.now().Sub(c.start)
 		}
 	}
-	c.charged = false
 
 	if ctx.Err() != nil {
 		return ended(ctx)

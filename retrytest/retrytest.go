@@ -1,5 +1,5 @@
-// Package retrytest provides a fake clock and a fault drill for tests of code that uses
-// package retry.
+// Package retrytest provides utilities for testing code that uses package retry: a fake
+// clock and simulated losses of replies.
 package retrytest
 
 import (
@@ -11,15 +11,16 @@ import (
 	"example.com/retry"
 )
 
-// A Clock is a fake [retry.Clock]: Sleep returns at once and advances Now. The zero value
-// is ready to use and starts at the current time of the first call of Now, Sleep, or
-// Advance. A Clock is safe for concurrent use and must not be copied.
+// A Clock is a fake [retry.Clock]: Sleep returns immediately and advances Now. The zero
+// value is ready to use and starts at the current time of the first call of Now, Sleep,
+// or Advance. A Clock is safe for concurrent use and must not be copied.
 //
-// Pass it to the code under test with retry.WithClock, through retry.Override if the code
-// accepts no options. A Clock does not end contexts: their deadlines, and the timeouts of
-// retry.WithAttemptTimeout, expire by the system clock. Do does compare the deadline of its
-// context with the time of the Clock, so it returns retry.ErrDeadline if a wait would
-// advance the Clock past it.
+// Pass a Clock to the code under test with retry.WithClock. If the code accepts no
+// options, use retry.Override to pass the option through its context. A Clock does not
+// cancel contexts: the deadlines of contexts and the timeouts of retry.WithAttemptTimeout
+// expire according to the system clock. However, Do compares the deadline of its context
+// with the time of the Clock, and returns retry.ErrDeadline if a wait would advance the
+// Clock to the deadline or beyond.
 type Clock struct {
 	mu    sync.Mutex
 	now   time.Time
@@ -47,15 +48,15 @@ func (c *Clock) Sleep(ctx context.Context, d time.Duration) error {
 // Advance advances the Clock by d, for example to let an attempt take time.
 func (c *Clock) Advance(d time.Duration) { c.add(d) }
 
-// Waits returns every d that Sleep was asked for, in order. The caller may change the
-// slice.
+// Waits returns the durations that were passed to Sleep, in order. The caller may modify
+// the slice.
 func (c *Clock) Waits() []time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return slices.Clone(c.waits)
 }
 
-// add advances the Clock by d and returns the time.
+// add advances the Clock by d and returns its time.
 func (c *Clock) add(d time.Duration) time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -66,16 +67,17 @@ func (c *Clock) add(d time.Duration) time.Time {
 	return c.now
 }
 
-// LoseReplies returns a context in which every call of retry.Do gets err in place of the
-// success of an attempt, if that is among the first n attempts of the call (see
-// [retry.PreviousAttempts]), as if the reply had been lost. It shows whether fn is safe to
-// repeat: run the code under test with the context, and check that its effects are those
-// of a single success.
+// LoseReplies returns a context, derived from ctx, that simulates lost replies. If one of
+// the first n attempts of a call of retry.Do with this context succeeds, the attempt
+// fails with err instead, as if its reply had been lost. [retry.PreviousAttempts] counts
+// the attempts. To check that fn is safe to repeat, run the code under test with the
+// context, and check that its effects are the effects of a single success.
 //
-// Filters and error maps see err, so it should be what the client reports for a lost
-// reply, such as io.ErrUnexpectedEOF. Errors of fn remain. If err is nil, no reply is
-// lost. Replies are counted for each call separately: if an outer loop calls an inner one
-// several times, each of the inner calls loses replies.
+// Error maps and the predicates of retry.WithRetryIf receive err, so err should be the
+// error that the client reports for a lost reply, such as io.ErrUnexpectedEOF. If an
+// attempt fails, its error is not replaced. If err is nil, no reply is lost. Each call
+// counts its own attempts, so if an outer call makes several inner calls, each inner call
+// loses replies.
 func LoseReplies(ctx context.Context, n int, err error) context.Context {
 	return retry.Override(ctx, retry.WithMapError(func(ctx context.Context, actual error) error {
 		if actual == nil && retry.PreviousAttempts(ctx) < n {

@@ -31,7 +31,8 @@ type Option interface{ option() }
 // and by value, because append, copy, and a pointer result move to the heap what they
 // copy to. If this package calls a method of a value through an interface, the value is
 // behind a func that returns it, because such a call moves to the heap everything that
-// its policy refers to. For the same reason, the policy is passed next to the call and
+// its policy refers to. The same is true of a Budget, whose atomic operations are calls on
+// 32-bit platforms. For the same reason, the policy is passed next to the call and
 // not in it, and hooks are called in the policies that hold them.
 type policy struct {
 	maxAttempts    int
@@ -43,7 +44,7 @@ type policy struct {
 	rand           func() *rand.Rand
 	clock          func() Clock
 	retryIf        func(error) bool
-	budget         *Budget
+	budget         func() *Budget
 	invalid        string // the first invalid option, and what is wrong with it
 
 	// In a merged policy, these fields only show whether there is a hook or an error map.
@@ -88,7 +89,6 @@ func merge(base *policy, opts []*policy, overridden bool) (p policy) {
 		p.maxElapsed = or(o.maxElapsed, p.maxElapsed)
 		p.maxRetryAfter = or(o.maxRetryAfter, p.maxRetryAfter)
 		p.attemptTimeout = or(o.attemptTimeout, p.attemptTimeout)
-		p.budget = or(o.budget, p.budget)
 		p.invalid = or(p.invalid, o.invalid)
 		if o.delay != nil {
 			p.delay = o.delay
@@ -104,6 +104,9 @@ func merge(base *policy, opts []*policy, overridden bool) (p policy) {
 		}
 		if o.retryIf != nil {
 			p.retryIf = o.retryIf
+		}
+		if o.budget != nil {
+			p.budget = o.budget
 		}
 		if o.mapError != nil {
 			p.mapError = o.mapError
@@ -312,7 +315,7 @@ func WithBudget(b *Budget) Option {
 	if b == nil {
 		return invalidOption("WithBudget(nil): must not be nil")
 	}
-	return &policy{budget: b, invalid: b.invalid}
+	return &policy{budget: func() *Budget { return b }, invalid: b.invalid}
 }
 
 // The functions below describe what is invalid. The functions that format a value are not

@@ -210,7 +210,7 @@ func do(ctx context.Context, fn func(context.Context) error, s *scope, p *policy
 		}
 		if err == nil {
 			if p.budget != nil {
-				c.deposit(p.budget)
+				c.deposit(p)
 			}
 			if p.onDone != nil {
 				c.observeEnd(ctx, p, nil)
@@ -238,7 +238,7 @@ func (c *call) attempt(ctx context.Context, fn func(context.Context) error, p *p
 		starts := false
 		defer func() {
 			if !starts {
-				c.refund(p.budget) // a method of ctx panicked
+				c.refund(p) // a method of ctx panicked
 			}
 		}()
 		var cancel context.CancelFunc
@@ -265,7 +265,7 @@ func (c *call) next(ctx context.Context, p *policy, err error) error {
 	}
 	if c.said.restart {
 		if p.budget != nil {
-			c.deposit(p.budget)
+			c.deposit(p)
 		}
 		c.earlier = c.Attempt - 1
 		if p.maxElapsed > 0 {
@@ -337,14 +337,14 @@ func (c *call) next(ctx context.Context, p *policy, err error) error {
 // start, charge puts the token back, even if the Clock or ctx panics or a hook exits the
 // goroutine.
 func (c *call) charge(ctx context.Context, p *policy) error {
-	if !p.budget.withdraw() {
+	if !p.budget().withdraw() {
 		return ErrBudget
 	}
 	c.charged = true
 	starts := false
 	defer func() {
 		if !starts {
-			c.refund(p.budget)
+			c.refund(p)
 		}
 	}()
 	reason := c.pause(ctx, p)
@@ -401,16 +401,20 @@ func (c *call) observeEnd(ctx context.Context, p *policy, reason error) {
 }
 
 // deposit credits b for an attempt that succeeded or made progress.
-func (c *call) deposit(b *Budget) {
-	c.refund(b)
-	b.deposit(b.ratio)
-}
-
-// refund puts back the token of a retry that does not start.
-func (c *call) refund(b *Budget) {
+func (c *call) deposit(p *policy) {
+	b := p.budget()
 	if c.charged {
 		c.charged = false
 		b.deposit(token)
+	}
+	b.deposit(b.ratio)
+}
+
+// refund puts back the token of a retry, if there is one.
+func (c *call) refund(p *policy) {
+	if c.charged {
+		c.charged = false
+		p.budget().deposit(token)
 	}
 }
 

@@ -48,7 +48,7 @@ const (
 
 var libraries = []library{{
 	name: oracle,
-	note: "knows what no caller can know; each table says what",
+	note: "knows something that no caller can know, which the text above each table describes",
 }, {
 	name: "no retries",
 	make: func(policy) call {
@@ -136,13 +136,13 @@ var libraries = []library{{
 }, {
 	name: "aws", form: readme,
 	path: "github.com/aws/aws-sdk-go-v2/aws/retry",
-	note: "`NewStandard` with `MaxAttempts` 5, as its package comment shows: base 50 ms, a base of 1 s if throttled, a bucket of 500 tokens of which a retry takes 14, or 5 if throttled. Retries the errors that it knows only",
+	note: "`NewStandard` with `MaxAttempts` 5, as its package comment shows: base 50 ms, a base of 1 s if throttled, a bucket of 500 tokens of which a retry takes 14, or 5 if throttled. Retries only the errors that it knows",
 	make: func(policy) call {
 		return awsCall(policy{}, func(o *awsretry.StandardOptions) { o.MaxAttempts = 5 })
 	},
 }, {
 	name: "aws", form: expert,
-	note: "the policy without the bucket. It reads `X-Amz-Retry-After` only, so the Backoff adds what the server asks for",
+	note: "the policy without the bucket. It reads only `X-Amz-Retry-After`, so the Backoff adds what the server asks for",
 	make: func(p policy) call {
 		return awsCall(p, awsPolicy(p), func(o *awsretry.StandardOptions) { o.RateLimiter = ratelimit.None })
 	},
@@ -213,7 +213,7 @@ var libraries = []library{{
 	make: func(p policy) call { return failsafeExpert(p, failsafePolicy(p)) },
 }, {
 	name: "failsafe", form: "expert, budget",
-	note:  "with `WithBudget(budget.New())`: a fifth of the calls under way may be retries, three at least",
+	note:  "with `WithBudget(budget.New())`: a fifth of the calls in flight, but at least three, may be retries",
 	guard: true,
 	make: func(p policy) call {
 		return failsafeExpert(p, failsafePolicy(p).WithBudget(budget.New()))

@@ -66,19 +66,20 @@ func short(v, se float64) string {
 	return fmt.Sprintf("%.*f", digits, v)
 }
 
-const preface = `Several retry libraries run their real code against the same simulated services, under
-testing/synctest, as their README (or package comment, or examples) shows them and as an
-expert would configure them. The expert forms all have the policy that is named above the
-table: the same attempts, the same ceilings, full jitter and the ctx of the call. A test
-proves that. The last section says how each form is made.
+const preface = `The league runs the real code of several retry libraries against the same simulated
+services, in testing/synctest bubbles. Each library takes part in two forms: as its README,
+package comment, or examples show it, and as an expert would configure it. All expert forms
+have the policy that the text above the table describes: the same number of attempts, the
+same ceilings, full jitter, and the ctx of the call. A test proves that the policies are
+equal. The last section describes how each form is made. The command
 
     go test -C benchmarks ./league -run TestLeague -v -league
 
-writes this file and takes a few minutes on two cores. The seeds determine the services
-and the arrivals, but not the jitter, which most libraries draw from the runtime.
+writes this file in a few minutes on two cores. The seeds determine the services and the
+arrivals, but not the jitter, which most libraries draw from the runtime's generator.
 
-"Requests" are those that reach the service. A call fails if it returns an error. Rows of
-this package are bold, also where it loses.
+"Requests" counts the requests that reach the service. A call fails if it returns an error.
+Rows of this package are bold.
 `
 
 // title is what a row is called.

@@ -52,7 +52,7 @@ func TestPermanent(t *testing.T) {
 }
 
 // nilBusy has a method that works on a nil pointer.
-type nilBusy struct{ error }
+type nilBusy struct{}
 
 func (*nilBusy) RetryAfter() time.Duration { return time.Second }
 func (*nilBusy) Error() string             { return "busy" }

@@ -92,16 +92,16 @@ func beforeDeadline(d time.Duration, errs ...error) func(context.Context) error 
 	}
 }
 
-// outer calls Do on an fn that fails with err once, and returns its error and the wait.
-func outer(t *testing.T, err error, opts ...retry.Option) (error, time.Duration) {
+// outer calls Do on an fn that fails with err once, and returns the wait and its error.
+func outer(t *testing.T, err error, opts ...retry.Option) (time.Duration, error) {
 	clock := new(retrytest.Clock)
 	fn, calls := script(err)
 	got := retry.Do(t.Context(), fn, append([]retry.Option{fixed(time.Hour), retry.WithClock(clock)}, opts...)...)
 	if got != nil {
 		wantCalls(t, calls, 1)
-		return got, 0
+		return 0, got
 	}
-	return nil, clock.Waits()[0]
+	return clock.Waits()[0], nil
 }
 
 // A nested call that gave up ends the outer one, whatever the filter says, and every
@@ -118,7 +118,7 @@ func TestNestedCalls(t *testing.T) {
 				all := retry.WithRetryIf(func(error) bool { return true })
 				none := retry.WithRetryIf(func(error) bool { return false })
 				for _, opts := range [][]retry.Option{nil, {all}} {
-					err, wait := outer(t, result, opts...)
+					wait, err := outer(t, result, opts...)
 					if nested.verdict == noSay {
 						succeeded(t, err)
 						if want := time.Hour + nested.pushback; wait != want {
@@ -133,10 +133,10 @@ func TestNestedCalls(t *testing.T) {
 					}
 				}
 				// The outer filter and limits decide for a nested call without a say.
-				err, _ := outer(t, result, none)
+				_, err := outer(t, result, none)
 				gaveUp(t, err, retry.ErrNotRetryable, 1)
 				if nested.verdict == noSay && nested.pushback > 0 {
-					err, _ := outer(t, result, retry.WithMaxRetryAfter(nested.pushback-1))
+					_, err := outer(t, result, retry.WithMaxRetryAfter(nested.pushback-1))
 					gaveUp(t, err, retry.ErrRetryAfter, 1)
 				}
 			})
@@ -151,9 +151,9 @@ func TestNestedCallsUnlimitedAndRestart(t *testing.T) {
 		for _, tree := range trees {
 			t.Run(nested.name+"/"+tree.name, func(t *testing.T) {
 				result := tree.with(nested.call(t.Context()))
-				unlimited, _ := outer(t, result, retry.WithMaxAttempts(retry.Unlimited))
-				restarted, _ := outer(t, retry.Restart(result))
-				wrapped, _ := outer(t, fmt.Errorf("x: %w", retry.Restart(result)))
+				_, unlimited := outer(t, result, retry.WithMaxAttempts(retry.Unlimited))
+				_, restarted := outer(t, retry.Restart(result))
+				_, wrapped := outer(t, fmt.Errorf("x: %w", retry.Restart(result)))
 				for _, err := range []error{unlimited, restarted, wrapped} {
 					if nested.verdict != permanent {
 						succeeded(t, err)
@@ -168,7 +168,7 @@ func TestNestedCallsUnlimitedAndRestart(t *testing.T) {
 	t.Run("the longest delay counts", func(t *testing.T) {
 		result := inner([]error{busy(9)}, retry.WithMaxAttempts(1))(t.Context())
 		for _, d := range []time.Duration{0, 20} {
-			if _, wait := outer(t, retry.After(result, d)); wait != time.Hour+max(d, 9) {
+			if wait, _ := outer(t, retry.After(result, d)); wait != time.Hour+max(d, 9) {
 				t.Errorf("wait = %v, want 1h and %v", wait, max(d, 9))
 			}
 		}
@@ -176,7 +176,7 @@ func TestNestedCallsUnlimitedAndRestart(t *testing.T) {
 	t.Run("Restart of a sibling", func(t *testing.T) {
 		result := inner([]error{errBoom, errBoom}, retry.WithMaxAttempts(2))(t.Context())
 		for _, err := range []error{errors.Join(retry.Restart(errBoom), result), errors.Join(result, retry.Restart(errBoom))} {
-			err, _ := outer(t, err)
+			_, err := outer(t, err)
 			gaveUp(t, err, retry.ErrNotRetryable, 1)
 		}
 	})
@@ -186,7 +186,7 @@ func TestNestedCallsUnlimitedAndRestart(t *testing.T) {
 func TestPermanentBeforeNested(t *testing.T) {
 	result := inner([]error{errBoom, errBoom}, retry.WithMaxAttempts(2))(t.Context())
 	for _, err := range []error{retry.Permanent(result), errors.Join(result, retry.Permanent(errBoom)), errors.Join(retry.Permanent(errBoom), result)} {
-		err, _ := outer(t, err)
+		_, err := outer(t, err)
 		if e := gaveUp(t, err, retry.ErrNotRetryable, 1); e.Reason != retry.ErrNotRetryable {
 			t.Errorf("Reason = %v, want ErrNotRetryable itself", e.Reason)
 		}
@@ -204,7 +204,7 @@ func TestNestedCallHidden(t *testing.T) {
 	result := inner([]error{errBoom, busy(9)}, retry.WithMaxAttempts(2))(t.Context())
 	for name, err := range map[string]error{"error map": result, "fn": hide(t.Context(), result)} {
 		t.Run(name, func(t *testing.T) {
-			err, wait := outer(t, err, retry.WithMapError(hide))
+			wait, err := outer(t, err, retry.WithMapError(hide))
 			succeeded(t, err)
 			if want := time.Hour + 9; wait != want {
 				t.Errorf("wait = %v, want %v", wait, want)

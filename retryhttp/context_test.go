@@ -84,7 +84,7 @@ func TestCancelForErrorOfRetry(t *testing.T) {
 
 // TestCancelInWait checks that the response is closed if its wait has begun.
 func TestCancelInWait(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		var body *spyBody
@@ -229,7 +229,7 @@ func TestAttemptTimeoutOfBase(t *testing.T) {
 		"neither":  {nil, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
 				transport := &retryhttp.Transport{
 					Base: baseFunc(func(req *http.Request) (*http.Response, error) {
 						<-req.Context().Done()
@@ -277,7 +277,7 @@ func (c *slowContext) Done() <-chan struct{} {
 // TestAttemptTimeoutAfterBase checks that a timeout which expires as soon as Base has
 // returned does not end the body.
 func TestAttemptTimeoutAfterBase(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		caller := &slowContext{Context: t.Context()}
 		var attempt context.Context
 		transport := &retryhttp.Transport{
@@ -406,7 +406,7 @@ func checkTimeout(t *testing.T, err error) {
 // TestStalledResponse checks that a response which does not end delays the next attempt
 // by 100 ms, and that then its attempt's context ends.
 func TestStalledResponse(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		var bodies []*stalledBody
 		transport := &retryhttp.Transport{
 			Base: baseFunc(func(req *http.Request) (*http.Response, error) {
@@ -577,7 +577,7 @@ func TestCallerEndsAttempt(t *testing.T) {
 		}{newSpyBody(""), io.Discard},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
 				caller, cancel := context.WithCancelCause(t.Context())
 				var attempt context.Context
 				transport := &retryhttp.Transport{
@@ -607,7 +607,7 @@ func TestCallerEndsAttempt(t *testing.T) {
 // TestNoGoroutineIsStarted counts goroutines while a body is open. Goroutines of earlier
 // tests may end meanwhile.
 func TestNoGoroutineIsStarted(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		before := runtime.NumGoroutine()

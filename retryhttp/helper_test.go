@@ -9,11 +9,13 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"example.com/retry"
@@ -31,6 +33,15 @@ func noJitter(time.Duration, *rand.Rand) time.Duration { return 0 }
 // attempts is a policy of n attempts without waits.
 func attempts(n int, opts ...retry.Option) retry.Option {
 	return retry.Policy(append(opts, retry.WithMaxAttempts(n), retry.WithBackoff(retry.Constant(0)))...)
+}
+
+// bubble runs f in a synctest bubble.
+func bubble(t *testing.T, f func(t *testing.T)) {
+	t.Helper()
+	if strings.Contains(os.Getenv("GODEBUG"), "asynctimerchan=1") {
+		t.Skip("testing/synctest does not support asynctimerchan=1")
+	}
+	synctest.Test(t, f)
 }
 
 // A server counts its requests and its connections.

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"math/rand/v2"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -45,6 +46,9 @@ func (stillClock) Sleep(ctx context.Context, d time.Duration) error { return ctx
 type wide struct{ fields [6]int64 }
 
 func TestAllocsOfSuccess(t *testing.T) {
+	if testing.AllocsPerRun(1, func() { new(atomic.Int64).CompareAndSwap(0, 1) }) > 0 {
+		t.Skip("atomic operations let a Budget escape, as on 386, and the options with it")
+	}
 	ctx, local := t.Context(), 0
 	fn := func(context.Context) error { return nil }
 	budget, logger := retry.NewBudget(10, 0.1), slog.New(slog.DiscardHandler)

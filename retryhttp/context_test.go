@@ -221,12 +221,13 @@ func TestAttemptTimeout(t *testing.T) {
 func TestAttemptTimeoutOfBase(t *testing.T) {
 	late := newSpyBody("response")
 	for name, outcome := range map[string]struct {
-		resp *http.Response
-		err  error
+		resp   *http.Response
+		err    error
+		closes int32
 	}{
-		"error":    {nil, errBoom},
-		"response": {response(200, late), nil},
-		"neither":  {nil, nil},
+		"error":    {nil, errBoom, 0},
+		"response": {response(200, late), nil, 1},
+		"neither":  {nil, nil, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
@@ -253,11 +254,11 @@ func TestAttemptTimeoutOfBase(t *testing.T) {
 				if got := time.Since(begin); got != time.Second {
 					t.Errorf("RoundTrip took %v, want 1s", got)
 				}
+				if got := late.closes.Swap(0); got != outcome.closes {
+					t.Errorf("late body was closed %d times, want %d", got, outcome.closes)
+				}
 			})
 		})
-	}
-	if late.closes.Load() != 1 {
-		t.Errorf("late body was closed %d times, want 1", late.closes.Load())
 	}
 }
 

@@ -16,8 +16,8 @@ import (
 //
 // where ratio is rounded as NewBudget describes. An attempt whose error is marked with
 // [Restart] counts as a success. First attempts do not take a token. Retries that succeed
-// are not limited, so a service that fails every first attempt is called twice per call. If
-// a retry does not start, its token is put back. If nested calls share a Budget, each call
+// are not limited, so if only first attempts fail, each call sends two requests. If a
+// retry does not start, its token is put back. If nested calls share a Budget, each call
 // that succeeds counts as a success. A Budget is refilled only by successes, not by the
 // passage of time.
 //

@@ -15,8 +15,9 @@ import "context"
 //	// A service retries at one layer only: the calls inside fn do not retry.
 //	ctx = retry.Override(ctx, retry.WithMaxAttempts(1))
 //
-// If overrides are nested, they apply from the outermost to the innermost. If an option
-// is invalid, the calls return [ErrInvalid]. If ctx is nil, Override returns nil.
+// If overrides are nested, they apply from the outermost to the innermost, so that the
+// innermost takes precedence. If an option is invalid, the calls return [ErrInvalid]. If
+// ctx is nil, Override returns nil.
 //
 // Override affects every call whose context derives from the result, including the calls
 // of background loops. In production, use Override where one layer decides for the layers

@@ -35,8 +35,8 @@ var (
 	// ErrBudget means that the Budget had no token left.
 	ErrBudget error = &verdict{text: "retry budget exhausted"}
 
-	// ErrInvalid means that an option or argument is invalid. The text of
-	// Error.Reason contains its name and its value. Do called neither fn nor a hook.
+	// ErrInvalid means that an option or argument is invalid. The text of Error.Reason names
+	// the option or argument and its value. Do called neither fn nor a hook.
 	ErrInvalid error = &verdict{text: "invalid option or argument"}
 )
 
@@ -58,8 +58,8 @@ func invalid(problem string) *verdict { return &verdict{"invalid " + problem, Er
 
 // An Error describes a call that failed. Every non-nil error that is returned by [Do],
 // [DoValue], or a function from [Wrap] or [WrapUnary] is an *Error. errors.Is and
-// errors.As search both Err and Reason. If both match, errors.As uses Err, except that it
-// uses a Reason that matches context.DeadlineExceeded. errors.Unwrap returns Err.
+// errors.As search both Err and Reason. If both match, errors.As uses Err, unless Reason
+// matches context.DeadlineExceeded. errors.Unwrap returns Err.
 //
 // An Error holds only the last error. To collect the earlier errors, use [WithOnRetry].
 type Error struct {
@@ -108,15 +108,15 @@ func (e *Error) Is(target error) bool { return errors.Is(e.Reason, target) }
 
 // As reports whether Reason matches target and sets target to the match. If Err also
 // matches, As sets target to the match in Err, unless Reason matches
-// context.DeadlineExceeded. As exists for errors.As, which otherwise searches Err through
-// Unwrap.
+// context.DeadlineExceeded. As exists for errors.As, which searches Err through Unwrap if
+// As returns false.
 func (e *Error) As(target any) bool {
 	if !errors.As(e.Reason, target) {
 		return false
 	}
-	// Err takes precedence, except that a missed deadline is a timeout, whatever Err is.
-	// Err is searched only after a match, because otherwise errors.As searches it next,
-	// and nested errors would be searched repeatedly.
+	// A match in Err takes precedence, unless Do missed a deadline, which is a timeout for
+	// any Err. If Reason does not match, errors.As searches Err next. Searching Err here
+	// in that case would search nested errors repeatedly.
 	if !errors.Is(e.Reason, context.DeadlineExceeded) {
 		errors.As(e.Err, target)
 	}
@@ -185,7 +185,7 @@ func ended(ctx context.Context) error {
 	if err == nil || (err == context.Canceled || err == context.DeadlineExceeded) && err == cause {
 		return err
 	}
-	return &ctxError{err, cause} // err and cause may be equal, but cannot always be compared
+	return &ctxError{err, cause} // even if err equals cause, because comparing them may panic
 }
 
 // A ctxError is the error of a context that is done, together with its cause.

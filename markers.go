@@ -27,8 +27,8 @@ func Permanent(err error) error {
 //
 // The wait is d plus jitter, so that clients that were given the same delay do not all
 // retry at the same time. The ceiling of the jitter is the ceiling of the [Backoff], or
-// half of d if that is higher. If ctx's deadline or the limit of [WithMaxElapsed] leaves
-// less than d after the delay, half of the time that is left takes the place of half of
+// half of d if that is higher. If less than d remains after the delay until ctx's
+// deadline or the limit of [WithMaxElapsed], half of the remaining time replaces half of
 // d, so that this spread does not make Do give up.
 //
 // Do never waits less than d. If d exceeds the limit of [WithMaxRetryAfter], which is 1

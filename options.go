@@ -204,8 +204,8 @@ func WithMaxRetryAfter(d time.Duration) Option {
 // and the rows of an *sql.Rows inside fn, because they cannot be read later. (Package
 // retryhttp handles the bodies of HTTP responses.)
 //
-// The timeout uses the system clock even if [WithClock] is given. For a ctx of a custom type
-// without an AfterFunc method, package context starts a goroutine for each attempt.
+// The timeout uses the system clock even if [WithClock] is given. If ctx has a custom
+// type without an AfterFunc method, package context starts a goroutine for each attempt.
 func WithAttemptTimeout(d time.Duration) Option {
 	if d <= 0 {
 		return notPositive("WithAttemptTimeout", d)
@@ -257,8 +257,8 @@ func WithClock(c Clock) Option {
 // default, Do retries all other errors.
 //
 // If WithRetryIf is given more than once, the last one applies. If preds is empty or has
-// a nil element, Do returns [ErrInvalid]. The caller must not modify a slice of more than 8
-// predicates after the call.
+// a nil element, Do returns [ErrInvalid]. If preds has more than 8 elements, the caller
+// must not modify the slice after the call.
 func WithRetryIf(preds ...func(error) bool) Option {
 	p, invalid := predicatesOf(preds)
 	return &policy{retryIf: p.any, invalid: invalid}
@@ -340,13 +340,13 @@ func notPositive(option string, d time.Duration) *policy {
 	return invalidOption(option + "(" + d.String() + "): must be positive")
 }
 
-// predicates are those of a WithRetryIf.
+// predicates holds the predicates of one WithRetryIf.
 type predicates struct {
-	few  [8]func(error) bool // copied, because the caller may reuse the array
-	more []func(error) bool  // what does not fit; a copy on the heap would take the closures along
+	few  [8]func(error) bool // a copy, because the caller may reuse the array
+	more []func(error) bool  // the rest, not copied, because a copy would move the closures to the heap
 }
 
-// predicatesOf returns preds, and what is wrong with them, or "".
+// predicatesOf returns preds, and what is wrong with them, or "" if nothing is.
 func predicatesOf(preds []func(error) bool) (p predicates, invalid string) {
 	if len(preds) == 0 {
 		return p, "WithRetryIf(): must have at least one predicate"

@@ -15,9 +15,9 @@
 // Do makes at most 5 attempts. Before each retry, Do waits for a random time between 0
 // and a ceiling. The ceiling is 250ms before the first retry and doubles before each
 // further retry (see [Exponential]). If every attempt fails, the waits add up to 1.875s
-// on average and at most 3.75s. Do retries every error except one that is marked with
-// [Permanent] and one that comes from a nested call that gave up. Options change these
-// defaults, and [Policy] combines options for reuse.
+// on average and at most 3.75s. Do retries every error unless it is marked with
+// [Permanent] or comes from a nested call that gave up. Options change these defaults,
+// and [Policy] combines options for reuse.
 //
 // # Stopping
 //
@@ -36,13 +36,14 @@
 // A call is nested if it is made inside the function that another call retries. To keep
 // the attempts from multiplying, Do does not retry the error of a nested call that gave
 // up, nor an error that wraps it. A nested call gave up if it returned [ErrBudget], or if
-// it retried and then returned [ErrExhausted], [ErrMaxElapsed], or [ErrDeadline]. An
-// ErrMaxElapsed or ErrDeadline does not count if the last error asked for a delay (see
+// it retried and then returned [ErrExhausted], [ErrMaxElapsed], or [ErrDeadline].
+// ErrMaxElapsed and ErrDeadline do not count if the last error asked for a delay (see
 // [After]).
 //
 // To retry such an error anyway, return an error that does not wrap it, for example one
-// made with %v instead of %w. The new error hides whether the old error was permanent or
-// asked for a delay. If it was or did, mark the new error with [Permanent] or [After].
+// made with %v instead of %w. The new error hides whether the nested call's error was
+// permanent or asked for a delay, so mark the new error with [Permanent] or [After] if
+// necessary.
 //
 // # Testing
 //
@@ -204,7 +205,7 @@ func do(ctx context.Context, fn func(context.Context) error, s *scope, p *policy
 		c.Attempt++
 		var err error
 		if p.attemptTimeout == 0 && p.mapError == nil {
-			err = fn(attemptCtx) // as attempt does, without its cost
+			err = fn(attemptCtx) // the same as c.attempt, but faster
 		} else {
 			err = c.attempt(attemptCtx, fn, p)
 		}
@@ -400,7 +401,7 @@ func (c *call) observeEnd(ctx context.Context, p *policy, reason error) {
 	p.observe(ctx, c.Event, true)
 }
 
-// deposit credits b for an attempt that succeeded or made progress.
+// deposit credits the budget of p for an attempt that succeeded or made progress.
 func (c *call) deposit(p *policy) {
 	b := p.budget()
 	if c.charged {
@@ -410,7 +411,7 @@ func (c *call) deposit(p *policy) {
 	b.deposit(b.ratio)
 }
 
-// refund puts back the token of a retry, if there is one.
+// refund puts back the token that was taken for a retry, if there is one.
 func (c *call) refund(p *policy) {
 	if c.charged {
 		c.charged = false

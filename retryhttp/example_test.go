@@ -14,7 +14,8 @@ import (
 	"example.com/retry/retryhttp"
 )
 
-// unreliable starts a server that answers every request with 503, except every third one.
+// unreliable starts a server that answers every third request and fails the others with
+// 503.
 func unreliable() *httptest.Server {
 	var requests atomic.Int32
 	return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -29,7 +30,7 @@ func unreliable() *httptest.Server {
 // fast replaces the default waits so that the examples take no time.
 var fast = retry.WithBackoff(retry.Constant(time.Millisecond))
 
-// A client retries with one line.
+// Set the Transport of a client to make the client retry.
 func Example() {
 	server := unreliable()
 	defer server.Close()
@@ -47,7 +48,7 @@ func Example() {
 	// Output: 200 OK GET done
 }
 
-// A POST is retried if it has a key by which the server recognizes the repetition.
+// A POST is retried if it has a key that lets the server recognize a repeated request.
 func ExampleTransport_post() {
 	server := unreliable()
 	defer server.Close()
@@ -70,7 +71,7 @@ func ExampleTransport_post() {
 	// Output: 200 OK
 }
 
-// The field Retry says which responses are failures, for an API that answers 409 Conflict
+// The Retry field decides which responses are failures. This API answers 409 Conflict
 // while another request has locked the resource.
 func ExampleTransport_retry() {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -97,7 +98,7 @@ func ExampleTransport_retry() {
 	// Output: 409 Conflict after 5 attempts
 }
 
-// Hooks count the attempts by outcome.
+// Hooks count the retries and the calls that failed.
 func ExampleTransport_hooks() {
 	server := unreliable()
 	defer server.Close()
@@ -133,9 +134,9 @@ func ExampleTransport_hooks() {
 	// retries: 4 failures: 0
 }
 
-// A service that gave up says so in a header of its response, and its clients do not
-// retry the response. Of the three services, only the one that calls the broken database
-// retries, and a request causes 4 calls of the database instead of 64.
+// A service that gave up reports this in a header of its response, and its clients do not
+// retry the response. Of the three services, only the service that calls the broken
+// database retries, so one request causes 4 calls of the database instead of 64.
 func ExampleTransport_services() {
 	const gaveUp = "X-Retries-Exhausted"
 

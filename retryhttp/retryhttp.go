@@ -1,61 +1,61 @@
-// Package retryhttp sends HTTP requests again if they fail.
+// Package retryhttp provides an HTTP transport that retries failed requests.
 //
 //	client := &http.Client{Transport: &retryhttp.Transport{}}
 //
-// The client is used like any other. Its requests are retried as package
-// [example.com/retry] retries: by default up to 5 attempts, with exponential backoff
-// and jitter between them, and no sooner than the server asked for in a Retry-After
-// header. See [Transport] for which requests and which failures are retried.
+// Use the client like any other. It retries as package [example.com/retry] does: by
+// default, it makes up to 5 attempts, with exponential backoff and jitter between them,
+// and it does not retry sooner than the server asked for in a Retry-After header.
+// [Transport] describes which requests and which failures are retried.
 //
 // # Responses
 //
-// If all attempts fail, the caller gets the response of the last attempt and a nil
-// error, as from a client that does not retry: a 503 is returned as a 503, with its
-// header and its body. A loop around the client, or another Transport, should therefore
-// not retry the statuses that the Transport has retried already, because it would
-// multiply the attempts.
+// If all attempts fail, the caller gets the response of the last attempt and a nil error,
+// as from a client that does not retry: a 503 is returned as a 503, with its header and
+// its body. A loop around the client, or another Transport, should therefore not retry
+// the statuses that the Transport has already retried, because that would multiply the
+// attempts.
 //
 // # Requests that are safe to repeat
 //
-// A request that was sent may have had its effect even though no response arrived.
-// Therefore only the methods that HTTP defines as idempotent are retried: GET, HEAD,
-// OPTIONS, TRACE, PUT and DELETE. A DELETE whose first response was lost may be
-// answered by 404 the second time.
+// A request may have had its effect even if no response arrived. Therefore, only the
+// methods that HTTP defines as idempotent are retried: GET, HEAD, OPTIONS, TRACE, PUT,
+// and DELETE. If the response to a DELETE is lost, the response to the retry may be 404.
 //
-// A POST or PATCH is retried if it has an Idempotency-Key (or X-Idempotency-Key)
-// header, by which the server recognizes the repetition:
+// A POST or PATCH is retried if it has an Idempotency-Key (or X-Idempotency-Key) header,
+// which lets the server recognize a repeated request:
 //
 //	req.Header.Set("Idempotency-Key", orderID)
 //
-// If the request is safe to repeat without the help of the server, such as a search,
-// an empty slice says so to the Transport (and to net/http), and no header is sent:
+// If the server does not need such a header to repeat the request safely, for example for
+// a search, set the key to an empty slice. The Transport and net/http then treat the
+// request as idempotent, and no header is sent:
 //
 //	req.Header["Idempotency-Key"] = []string{}
 //
 // If the connection could not be established, a request with any method is retried,
-// because nothing of it was sent.
+// because no part of it was sent.
 //
-// A body is sent again by means of [http.Request].GetBody, which [http.NewRequest] sets for
-// a [bytes.Buffer], [bytes.Reader] or [strings.Reader]. For any other body, such as a file,
-// the caller must set GetBody; without it, the request is sent once. The Transport does
-// not buffer bodies.
+// To send a body again, the Transport calls [http.Request].GetBody, which
+// [http.NewRequest] sets for a [bytes.Buffer], [bytes.Reader], or [strings.Reader]. For
+// any other body, such as a file, the caller must set GetBody. Otherwise, the request is
+// sent only once. The Transport does not buffer bodies.
 //
 // # Timeouts
 //
-// [retry.WithAttemptTimeout] limits the time that each attempt has to deliver the
-// header of its response. If an attempt exceeds it, even while it connects, the request may
-// have been sent, and a POST without a key is not retried. The attempt timeout does not
-// limit the time to read the body of the response, and so it is safe to use with large
-// bodies. [http.Client].Timeout, or a deadline of the request's context, limits all attempts,
-// the waits between them, and the reading of the body together.
+// [retry.WithAttemptTimeout] limits the time until the header of the response arrives,
+// for each attempt. If an attempt times out, even while it connects, the request may have
+// been sent, so a POST without a key is not retried. The attempt timeout does not limit
+// the time to read the body of the response, so it is safe to use with large bodies.
+// [http.Client].Timeout, or a deadline of the request's context, limits the total time of
+// all attempts, the waits between them, and the reading of the body.
 //
 // # Services that call services
 //
 // If each of three services makes 4 attempts to call the next, one request at the top
-// causes 64 at the bottom. Within a process, package retry recognizes the error of a nested
-// call that gave up. Across processes, let a service that gave up say so in a header of its
-// response, and let its clients read the header in [Transport].Retry. Then one request
-// causes 4. The example "Services" of Transport shows how.
+// causes 64 at the bottom. Within a process, package retry recognizes the error of a
+// nested call that gave up. Across processes, a service that gave up can report this in a
+// header of its response, and its clients can check the header in [Transport].Retry. Then
+// one request at the top causes 4 at the bottom. See the example "Services" of Transport.
 package retryhttp
 
 import (
@@ -77,25 +77,25 @@ import (
 // and the request is safe to repeat. The zero value is ready to use. A Transport is safe
 // for concurrent use if its Base is.
 //
-// An attempt failed if Base returned an error or if Retry reports true for its response.
-// All errors of Base are retried, except an invalid certificate, a server that does not
-// speak TLS, and a request that [http.Transport] refuses to send because it is
+// An attempt fails if Base returns an error or if Retry returns true for its response.
+// All errors of Base are retried, except if a certificate is invalid, if the server does
+// not speak TLS, or if [http.Transport] refuses to send the request because it is
 // malformed. A request is safe to repeat if it has no body or GetBody is set, and if one
 // of these conditions is true:
 //
-//   - its method is GET, HEAD, OPTIONS, TRACE, PUT or DELETE, in upper case
+//   - its method is GET, HEAD, OPTIONS, TRACE, PUT, or DELETE, in upper case
 //   - its Header has the key Idempotency-Key or X-Idempotency-Key, even if the slice of
 //     values is empty, in which case no header is sent
 //   - the connection could not be established: the error is a [*net.OpError] whose Op is
 //     "dial" or "proxyconnect"
 //
-// No option, hook, filter, error map or override makes a Transport repeat any other
+// No option, hook, predicate, error map, or override makes a Transport repeat any other
 // request.
 //
-// The hooks, filters and error maps of Policy see a failed response as a [*StatusError].
-// The response of an attempt that is followed by another is closed before the wait. Up to
-// 64 KiB of its body are read for up to 100 milliseconds so that the connection can be
-// reused.
+// The hooks, predicates, and error maps of Policy receive a failed response as a
+// [*StatusError]. Before each wait, the Transport closes the response of the failed
+// attempt. It first reads up to 64 KiB of the body for up to 100 milliseconds, so that
+// the connection can be reused.
 //
 // A Transport does not log, does not set header fields, and does not close idle
 // connections unless CloseIdleConnections is called.
@@ -103,29 +103,31 @@ type Transport struct {
 	// Base makes the attempts. If it is nil, http.DefaultTransport makes them.
 	Base http.RoundTripper
 
-	// Policy says how often, when and for how long to retry. If it is nil, the defaults of
-	// package retry apply. Use retry.Policy to combine several options.
+	// Policy configures the retries. If it is nil, the defaults of package retry
+	// apply. Use retry.Policy to combine several options.
 	Policy retry.Option
 
-	// Retry reports whether a response is a failure. It is called once for each response,
-	// with Response.Request set to the request that RoundTrip was given, and it must not
-	// read the body. If Retry is nil, the failures are 408 Request Timeout, 429 Too Many
-	// Requests, and every 5xx status except 501 Not Implemented.
+	// Retry reports whether a response is a failure. The Transport calls Retry once
+	// for each response, with Response.Request set to the request that was passed to
+	// RoundTrip. Retry must not read the body. If Retry is nil, the failures are 408
+	// Request Timeout, 429 Too Many Requests, and every 5xx status except 501 Not
+	// Implemented.
 	Retry func(*http.Response) bool
 }
 
 // RoundTrip sends req until an attempt succeeds or the policy gives up. It returns the
-// response of the last attempt, if there was one, whatever its status. It does not modify
-// req, except that it closes the body.
+// response of the last attempt, if there was one, regardless of its status. RoundTrip
+// does not modify req, except that it closes the body.
 //
-// The error is a [*retry.Error] if no attempt was made, if the last attempt failed without
-// a response, if the context of req ended during the wait after a response, or if an error
-// map replaced the StatusError of the response. There is one exception: if the first
-// attempt fails and must not be followed by another, because req is not safe to repeat or
-// Base would return the same error again, RoundTrip returns the error of Base.
+// The error is a [*retry.Error] if no attempt was made, if the last attempt failed
+// without a response, if the context of req ended during the wait after a response, or if
+// an error map replaced the StatusError of the response. There is one exception: if the
+// first attempt fails and cannot be followed by another, because req is not safe to
+// repeat or because Base would return the same error again, RoundTrip returns the error
+// of Base.
 //
-// The context of req ends the attempts, the waits and the reading of the returned body.
-// An attempt timeout does not apply to the returned body.
+// When the context of req ends, the attempts, the waits, and the reading of the returned
+// body end. An attempt timeout does not apply to the returned body.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	x := &exchange{transport: t, req: req}
 	defer x.release()
@@ -136,14 +138,15 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		x.resp = nil // so that release does not close it
 		return resp, nil
 	case x.marked && e.Attempts == 1 && e.Reason == retry.ErrNotRetryable:
-		// Type assertions in net/http and in loops around the client go on working. The
-		// cause of a canceled context may also match ErrNotRetryable.
+		// Without the wrapper, type assertions in net/http and in loops around the client
+		// still work. Reason is compared with ==, because the cause of a canceled context
+		// may also match ErrNotRetryable.
 		return nil, e.Err
 	}
 	return nil, e
 }
 
-// CloseIdleConnections calls the method of that name of Base, if it has one.
+// CloseIdleConnections calls the CloseIdleConnections method of Base, if it has one.
 func (t *Transport) CloseIdleConnections() {
 	if base, ok := t.base().(interface{ CloseIdleConnections() }); ok {
 		base.CloseIdleConnections()
@@ -161,9 +164,9 @@ func (t *Transport) failed(resp *http.Response) bool {
 		code/100 == 5 && code != http.StatusNotImplemented
 }
 
-// A StatusError is the error of an attempt whose response [Transport].Retry reported as a
-// failure. Hooks, filters and error maps find it with [errors.As]. RoundTrip returns the
-// response itself.
+// A StatusError is the error of an attempt for whose response [Transport].Retry returned
+// true. Hooks, predicates, and error maps can find it with [errors.As]. RoundTrip returns
+// the response instead of the StatusError.
 type StatusError struct {
 	Response *http.Response // its body belongs to the Transport and must not be read or closed
 }
@@ -177,9 +180,9 @@ func (e *StatusError) Error() string {
 }
 
 // RetryAfter returns the delay that the server asked for in the Retry-After header of the
-// response, or 0 if it asked for none. A date is taken relative to the Date of the
-// response, so that the clocks of client and server need not agree, or to the current
-// time if there is no valid Date.
+// response, or 0 if it did not ask for a delay. If the header has a date, the delay is
+// counted from the Date of the response, so that the clocks of client and server need not
+// agree, or from the current time if there is no valid Date.
 func (e *StatusError) RetryAfter() time.Duration {
 	now, err := http.ParseTime(e.Response.Header.Get("Date"))
 	if err != nil {
@@ -189,26 +192,26 @@ func (e *StatusError) RetryAfter() time.Duration {
 	return d
 }
 
-// An exchange is one call of RoundTrip.
+// An exchange is the state of one call of RoundTrip.
 type exchange struct {
 	transport *Transport
 	req       *http.Request // the caller's
 	sent      bool          // whether Base was given the caller's body
 
-	// The last attempt:
+	// These fields describe the last attempt.
 	resp   *http.Response // nil if there is none that RoundTrip may return
 	body   io.ReadCloser  // of resp, even if an error map replaced Response.Body
 	end    func()         // ends the context that resp was read with
 	status *StatusError   // of resp, if Retry reported true
 	final  bool           // whether no other attempt may follow
-	marked bool           // whether the error was marked Permanent because of that
-	err    error          // as the error maps left it, if the wait for another attempt began
+	marked bool           // whether the error was marked Permanent because final is true
+	err    error          // what the error maps returned, if the wait for another attempt began
 }
 
 // attempt is the function that Do calls.
 func (x *exchange) attempt(ctx context.Context) (*http.Response, error) {
 	if x.final {
-		return nil, retry.Permanent(x.err) // an error map dropped the mark
+		return nil, retry.Permanent(x.err) // an error map removed the marker
 	}
 	body := x.req.Body
 	if x.sent && !isEmpty(body) {
@@ -230,13 +233,14 @@ func (x *exchange) attempt(ctx context.Context) (*http.Response, error) {
 	return resp, err
 }
 
-// send calls Base. It returns either a response or an error, or neither if Base did.
+// send calls Base. It returns either a response or an error, or neither if Base returned
+// neither.
 func (x *exchange) send(ctx context.Context, body io.ReadCloser) (*http.Response, error) {
-	// A context derived from ctx would end with the attempt timeout, in mid-body.
+	// A context derived from ctx would end with the attempt timeout, while the body is read.
 	own, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })
 	defer func() {
-		stop() // for a Base that panics
+		stop() // if Base panics
 		if x.resp == nil {
 			cancel(nil)
 		}
@@ -262,8 +266,8 @@ func (x *exchange) send(ctx context.Context, body io.ReadCloser) (*http.Response
 	return resp, nil
 }
 
-// keep makes resp the response of the attempt. From now on, the attempt's context ends with
-// the caller's or with the body.
+// keep makes resp the response of the attempt. From then on, the context of the attempt
+// ends when the caller's context ends, or when the body is read to the end or closed.
 func (x *exchange) keep(resp *http.Response, cancel context.CancelCauseFunc) {
 	resp.Request = x.req
 	x.resp = resp
@@ -283,7 +287,7 @@ func (x *exchange) keep(resp *http.Response, cancel context.CancelCauseFunc) {
 func (x *exchange) discard(_ context.Context, ev retry.Event) {
 	x.err = ev.Err
 	if body, ok := x.body.(*responseBody); ok && x.resp != nil {
-		// Reading more than this costs more than the new connection that it saves.
+		// Reading more than this costs more than opening a new connection.
 		timer := time.AfterFunc(100*time.Millisecond, x.end)
 		io.CopyN(io.Discard, body, 64<<10)
 		timer.Stop()
@@ -300,7 +304,7 @@ func (x *exchange) close() {
 	x.resp, x.status = nil, nil
 }
 
-// release closes what RoundTrip does not return, also after a panic.
+// release closes what RoundTrip does not return, even after a panic.
 func (x *exchange) release() {
 	x.close()
 	if !x.sent && x.req.Body != nil {
@@ -324,14 +328,14 @@ func (x *exchange) repeatable(err error) bool {
 	return key || xkey || ok && (e.Op == "dial" || e.Op == "proxyconnect")
 }
 
-// refused reports whether err, an error of Base, would be the same after another attempt.
+// refused reports whether another attempt would fail with the same err, an error of Base.
 func refused(err error) bool {
 	_, certificate := errors.AsType[*tls.CertificateVerificationError](err)
 	_, record := errors.AsType[tls.RecordHeaderError](err)
 	if certificate || record {
 		return true
 	}
-	// For these errors, http.Transport has neither values nor types.
+	// These errors of http.Transport can be recognized only by their texts.
 	for ; err != nil; err = errors.Unwrap(err) {
 		for _, prefix := range []string{"unsupported protocol scheme", "net/http: invalid ",
 			"http: no Host in request URL", "http: nil Request."} {
@@ -345,8 +349,8 @@ func refused(err error) bool {
 
 func isEmpty(body io.ReadCloser) bool { return body == nil || body == http.NoBody }
 
-// An attemptContext is the context of an attempt, with the deadline of the attempt that
-// the package context does not know of, because it does not end the body.
+// An attemptContext is a context that reports the deadline of the attempt, but is not
+// canceled at the deadline, because the deadline does not apply to the body.
 type attemptContext struct {
 	context.Context
 	attempt context.Context
@@ -354,7 +358,8 @@ type attemptContext struct {
 
 func (c attemptContext) Deadline() (time.Time, bool) { return c.attempt.Deadline() }
 
-// A responseBody ends the context of its attempt when it is read to the end or closed.
+// A responseBody ends the context of its attempt when the body is read to the end or
+// closed.
 type responseBody struct {
 	io.ReadCloser
 	caller context.Context

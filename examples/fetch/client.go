@@ -19,7 +19,7 @@ const (
 	maxAttempts    = 5
 	attemptTimeout = 750 * time.Millisecond
 	maxBackoff     = 150 * time.Millisecond
-	budgetCapacity = 4 // tokens: retries that fail, in all calls of a run
+	budgetCapacity = 4 // tokens; limits the failed retries of all calls of a run
 )
 
 // previousAttempts is the header field with the number of attempts before this
@@ -44,8 +44,8 @@ type result struct {
 	err      error // nil, or a *retry.Error
 }
 
-// newClient returns a client of the server at base. All calls share budget, so that
-// a server that is down gets a few retries in all, not a few for each document.
+// newClient returns a client of the server at base. All calls share budget, so that a
+// server that is down gets a few retries in total, not a few retries for each document.
 func newClient(base string, seed uint64, budget *retry.Budget, logger *slog.Logger) *client {
 	return &client{
 		base:   base,
@@ -78,7 +78,7 @@ func (c *client) fetch(ctx context.Context, document string) result {
 	return r
 }
 
-// get is one attempt. It marks its error with what the response says about retrying.
+// get makes one attempt. It marks the error with what the response says about retrying.
 func (c *client) get(ctx context.Context, document string) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+"/"+document, nil)
 	if err != nil {
@@ -87,7 +87,7 @@ func (c *client) get(ctx context.Context, document string) ([]byte, error) {
 	req.Header.Set(previousAttempts, strconv.Itoa(retry.PreviousAttempts(ctx)))
 	resp, err := c.http.Do(req)
 	if err != nil {
-		// Every line would repeat the address in the text of a url.Error.
+		// The text of a url.Error contains the address, which every line would repeat.
 		if e, ok := errors.AsType[*url.Error](err); ok {
 			err = e.Err
 		}
@@ -105,16 +105,16 @@ func (c *client) get(ctx context.Context, document string) ([]byte, error) {
 }
 
 // failure returns the error for resp. A server error is retried, but not before the
-// server permits it. A 4xx status is the client's fault and is not retried. (408 and
-// 429 should be, but this server never sends them.)
+// server permits it. A 4xx status is the client's fault and is not retried. (A client
+// should retry 408 and 429, but this server never sends them.)
 func failure(resp *http.Response) error {
-	note, _ := io.ReadAll(io.LimitReader(resp.Body, 80)) // without the body, the status is enough
+	note, _ := io.ReadAll(io.LimitReader(resp.Body, 80)) // if the body cannot be read, the status is enough
 	err := fmt.Errorf("%d: %s", resp.StatusCode, bytes.TrimSpace(note))
 	if resp.StatusCode >= 400 && resp.StatusCode < 500 {
 		return retry.Permanent(err)
 	}
-	// The server's clock set both Retry-After and Date, and ours may differ, so a date
-	// is measured from Date if there is one.
+	// Retry-After and Date come from the server's clock, which may differ from the
+	// client's clock. If there is a Date, a date in Retry-After is measured from it.
 	now, dateErr := http.ParseTime(resp.Header.Get("Date"))
 	if dateErr != nil {
 		now = time.Now()

@@ -4,17 +4,17 @@
 //
 //	go run ./examples/fetch [-seed n] [-failures share]
 //
-// The server is a real HTTP server on a loopback port. It fails in five ways: 503
-// with a Retry-After in seconds, 503 with a Retry-After date, 500, a connection
-// closed in mid-response, and no response within the attempt timeout. One document
+// The server is a real HTTP server on a loopback port. It fails in five ways: 503 with a
+// Retry-After in seconds, 503 with a Retry-After date, 500, a connection that is closed
+// in the middle of a response, and no response within the attempt timeout. One document
 // does not exist; its 404 is not retried.
 //
 // Runs with the same -seed and -failures produce identical output, unless the
 // machine is so slow that a successful response exceeds the attempt timeout.
 //
-// The exit status is 0 if every document that exists was fetched and the missing
-// one was requested once, 1 if not, and 2 for bad arguments. A run takes less than
-// 20 seconds, whatever the flags.
+// The exit status is 0 if every document that exists was fetched and the missing one was
+// requested once, 2 if the arguments are invalid, and 1 otherwise. A run takes less than
+// 20 seconds, regardless of the flags.
 package main
 
 import (
@@ -29,16 +29,16 @@ import (
 	"example.com/retry"
 )
 
-// runTimeout ends a run on a machine that stalls. It is longer than the longest run
-// (see TestLongestRun), because the waits depend on the time left before a deadline.
+// runTimeout ends a run on a machine that stalls. It is longer than the longest run (see
+// TestLongestRun), because a deadline that is near can change the waits.
 const runTimeout = 18 * time.Second
 
 func main() {
 	os.Exit(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// run returns the exit status. It logs the retries to stdout, because they are what
-// the program demonstrates; only the line that says what went wrong goes to stderr.
+// run runs the program and returns the exit status. It logs the retries to stdout,
+// because the program demonstrates them. Only error messages go to stderr.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	seed, failures, err := parse(args, stdout)
 	if errors.Is(err, flag.ErrHelp) {
@@ -57,7 +57,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 
 	ctx, cancel := context.WithTimeout(ctx, runTimeout)
 	defer cancel()
-	fmt.Fprintf(stdout, "fetching %d documents (-seed %d -failures %g); every retry is a line:\n",
+	fmt.Fprintf(stdout, "fetching %d documents (-seed %d -failures %g); each retry prints a line:\n",
 		len(documents), seed, failures)
 	budget := retry.NewBudget(budgetCapacity, 0.1)
 	client := newClient(server.url, seed, budget, newLogger(stdout))
@@ -80,11 +80,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
-// parse returns the flags. If they ask for help, it prints the help and returns
+// parse parses the flags. If args ask for help, parse prints the help and returns
 // flag.ErrHelp.
 func parse(args []string, help io.Writer) (seed uint64, failures float64, err error) {
 	flags := flag.NewFlagSet("fetch", flag.ContinueOnError)
-	flags.SetOutput(io.Discard) // its own messages are several lines long
+	flags.SetOutput(io.Discard) // the messages of package flag have several lines
 	flags.Uint64Var(&seed, "seed", 99, "the `number` that determines the failures and the waits")
 	flags.Float64Var(&failures, "failures", 0.4, "the `share` of requests that fail, from 0 to 1")
 	switch err := flags.Parse(args); {

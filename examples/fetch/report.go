@@ -12,8 +12,8 @@ import (
 	"example.com/retry"
 )
 
-// newLogger returns a logger that prints short lines for people, without the time,
-// the level, the message, and those attributes of an Event that the table sums up.
+// newLogger returns a logger that prints short lines for people, without the time, the
+// level, the message, and the attributes of an Event that the table summarizes.
 func newLogger(w io.Writer) *slog.Logger {
 	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{
 		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
@@ -55,8 +55,8 @@ func outcome(r result) string {
 	return fmt.Sprintf("%v: %v", e.Reason, e.Err)
 }
 
-// verdict returns why the run is not a success, or "" if it is. The missing document
-// was requested so many times.
+// verdict returns why the run failed, or "" if it succeeded. requests is the number of
+// requests for the missing document.
 func verdict(results []result, requests int) string {
 	var problems, lost []string
 	for _, r := range results {

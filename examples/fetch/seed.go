@@ -6,8 +6,8 @@ import (
 	"math/rand/v2"
 )
 
-// source returns a generator for each seed and name, so that the numbers that are
-// drawn for one document do not depend on the other documents.
+// source returns a generator that depends only on seed and name, so that the numbers for
+// one document do not depend on the other documents.
 func source(seed uint64, name string) rand.Source {
 	h := fnv.New64a()
 	io.WriteString(h, name)

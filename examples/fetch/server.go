@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// documents are what the client requests, in this order. The server does not have
-// the missing one.
+// documents lists the documents that the client requests, in this order. The server does
+// not have the missing one.
 var documents = []string{"guide", "terms", missing, "notes", "rules", "legal"}
 
 const missing = "ghost"
@@ -23,7 +23,7 @@ func content(document string) string {
 	return strings.Repeat("This is the "+document+".\n", 100)
 }
 
-// A fault is a way to fail.
+// A fault is a way in which a request can fail.
 type fault int
 
 const (
@@ -36,8 +36,8 @@ const (
 	faults // the number of faults, including healthy
 )
 
-// retryAfter is the delay that a busy server asks for. Retry-After has whole seconds
-// only.
+// retryAfter is the delay that a busy server asks for. Retry-After can express only whole
+// seconds.
 const retryAfter = time.Second
 
 // A server has all documents except the missing one, and fails at random.
@@ -64,7 +64,7 @@ func serve(seed uint64, failures float64) (*server, error) {
 	s := newServer(seed, failures)
 	s.url = "http://" + listener.Addr().String()
 	s.http = &http.Server{Handler: s}
-	go s.http.Serve(listener) // close ends it
+	go s.http.Serve(listener) // until close
 	return s, nil
 }
 
@@ -93,13 +93,13 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.count[document]++
 	s.mu.Unlock()
 
-	// This does not fail at random, because the client would retry a 500.
+	// This request does not fail at random, because the client would retry a 500.
 	if document == missing {
 		http.Error(w, "no such document", http.StatusNotFound)
 		return
 	}
 	body := content(document)
-	previous, _ := strconv.Atoi(r.Header.Get(previousAttempts)) // without one: 0
+	previous, _ := strconv.Atoi(r.Header.Get(previousAttempts)) // 0 if there is no such header
 	switch s.fault(document, previous+1) {
 	case healthy:
 		io.WriteString(w, body)

@@ -22,9 +22,10 @@ type contention struct {
 	runs           int   // for each way and size
 }
 
-// The times are those of the article. However, the article's program doubles the
-// base before the first backoff, whereas the first ceiling of an Exponential is
-// Base. What is 5 ms there is 10 ms here, which is why there is a last way.
+// The times are the times of the article. However, the article's program doubles the base
+// before the first backoff, whereas the first ceiling of an Exponential is Base. A base
+// of 5 ms in the article therefore corresponds to a Base of 10 ms, which the last way
+// uses.
 var theContention = contention{
 	hopMean: 10 * time.Millisecond,
 	hopSD:   2 * time.Millisecond,
@@ -33,7 +34,7 @@ var theContention = contention{
 	runs:    100,
 }
 
-// A way is how the writers back off.
+// A way describes how the writers back off.
 type way struct {
 	name    string
 	backoff retry.Backoff
@@ -221,7 +222,7 @@ func (c contention) table(of, format string, efforts [][]effort, value func(effo
 	return t
 }
 
-// panel has a line for each way but the last, which is not in the article.
+// panel has a line for each way except the last, which is not in the article.
 func (c contention) panel(title string, y axis, efforts [][]effort, value func(effort) sample) panel {
 	p := panel{title: title, x: axis{"clients", 0, 200, 50}, y: y}
 	colors := []string{noBackoff: "gray", noJitter: "red", equalJitter: "blue", fullJitter: "green"}

@@ -30,8 +30,8 @@ var theCrowd = crowd{
 	shown:      20 * time.Second,
 }
 
-// A limiter is a server that admits rate requests per second. Like a token bucket,
-// it admits the requests of one second at once if there were none before.
+// A limiter is a server that admits rate requests per second. Like a token bucket, it can
+// admit the requests of one second in a burst.
 type limiter struct {
 	world    *world
 	interval time.Duration // between two requests
@@ -58,7 +58,7 @@ func (l *limiter) nextTurn() time.Duration {
 	return l.turn - l.world.now
 }
 
-// A manner is how rejected clients return.
+// A manner describes how rejected clients return.
 type manner struct {
 	name   string
 	reject func(*limiter) error
@@ -90,16 +90,16 @@ func (c crowd) manners() []manner {
 	}
 }
 
-// A rush is how one run went.
+// A rush is the result of one run.
 type rush struct {
 	requests, served counter // per 100 ms
 	took             time.Duration
 }
 
-// worst returns the most requests in 100 ms, after the first 100 ms.
+// worst returns the largest number of requests in 100 ms, except for the first 100 ms.
 func (r rush) worst() int { return slices.Max(r.requests.n[1:]) }
 
-// servedBy returns how many clients have been served as time goes by, up to until.
+// servedBy returns the number of clients that have been served over time, up to until.
 func (r rush) servedBy(until time.Duration) []point {
 	var points []point
 	for t := time.Duration(0); t <= until; t += r.served.bin {

@@ -6,8 +6,8 @@
 //
 //	go run ./examples/herd [-seed N] [-svg DIR]
 //
-// It prints a table or two for each simulation. With -svg, it also draws a figure
-// of each into DIR. The same seed gives the same output, byte for byte.
+// It prints a table or two for each simulation. With -svg, it also draws a figure of each
+// simulation into DIR. The same seed gives the same output, byte for byte.
 package main
 
 import (
@@ -20,8 +20,8 @@ import (
 	"sync"
 )
 
-// A simulation runs a scenario and reports on it. It tells done which part of
-// the work has been done.
+// A simulation runs a scenario and reports on it. While it runs, it calls done with the
+// part of the work that is complete.
 type simulation struct {
 	name string
 	run  func(seed uint64, done func(part float64)) report
@@ -39,8 +39,8 @@ func main() {
 	}))
 }
 
-// herd is main, and returns the exit code: 2 for wrong arguments, 1 if the output
-// cannot be written.
+// herd runs the program and returns the exit code: 2 if the arguments are invalid, 1 if
+// the output cannot be written, and 0 otherwise.
 func herd(args []string, stdout, stderr io.Writer, simulations []simulation) int {
 	flags := flag.NewFlagSet("herd", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
@@ -67,10 +67,10 @@ func herd(args []string, stdout, stderr io.Writer, simulations []simulation) int
 	return 0
 }
 
-// show runs the simulations one after the other.
+// show runs the simulations one after another and prints their reports.
 func show(simulations []simulation, seed uint64, dir string, stdout, stderr io.Writer) error {
 	if dir != "" {
-		// Before the work, so that a wrong name shows at once.
+		// Create dir before the simulations run, so that an invalid name is reported early.
 		if err := os.MkdirAll(dir, 0o777); err != nil {
 			return err
 		}
@@ -95,8 +95,8 @@ func show(simulations []simulation, seed uint64, dir string, stdout, stderr io.W
 	return nil
 }
 
-// progress is a line on a terminal that says how far a simulation has come. It is
-// safe for concurrent use. On anything but a terminal it shows nothing.
+// progress is a line on a terminal that shows how much of a simulation is complete. It is
+// safe for concurrent use. If the writer is not a terminal, progress shows nothing.
 type progress struct {
 	terminal io.Writer // nil if there is none
 	name     string
@@ -127,7 +127,7 @@ func (p *progress) show(part float64) {
 	}
 }
 
-// clear takes the line away.
+// clear removes the line.
 func (p *progress) clear() {
 	if p.terminal != nil {
 		fmt.Fprint(p.terminal, "\r\x1b[K")

@@ -18,7 +18,7 @@ type metastable struct {
 	capacity int     // requests per second
 	timeout  time.Duration
 	slow     window
-	speed    float64 // in slow, as a part of the capacity
+	speed    float64 // during slow, as a fraction of the capacity
 	even     bool    // whether calls are made at an even pace
 	until    time.Duration
 	runs     int
@@ -41,7 +41,7 @@ var metastablePlans = []plan{
 	{"3 retries, a budget", plans[budgetShared].option},
 }
 
-// A course is how one run went.
+// A course is the result of one run.
 type course struct {
 	load counter // requests
 	outcome
@@ -74,7 +74,7 @@ func (m metastable) run(seed uint64, done func(part float64)) [][]course {
 	return courses
 }
 
-// once is one run. The calls are made at the same times under every plan.
+// once makes one run. The calls are made at the same times under every plan.
 func (m metastable) once(seed uint64, run int, as plan) course {
 	world := new(world)
 	server := &queue{world: world, work: time.Second / time.Duration(m.capacity), slow: m.slow, speed: m.speed}
@@ -126,7 +126,7 @@ func (m metastable) report(seed uint64, done func(part float64)) report {
 		color string
 	}{budgeted: {2, "green"}, with: {1, "red"}, without: {0, "gray"}} {
 		first := courses[p.plan][0]
-		// Single seconds are too ragged to look at.
+		// Lines with a point for each second would be too ragged to read.
 		load.lines = append(load.lines, line{p.color, first.load.points(whole, 2*time.Second)})
 		goodput.lines = append(goodput.lines, line{p.color, first.answered.points(whole, 2*time.Second)})
 	}
@@ -205,8 +205,8 @@ var theTrigger = trigger{[]triggerCase{
 	triggerABudget: {"A, with a budget", resendsWithBudget, slowdown(300, 0.20, 10*time.Second)},
 }}
 
-// slowdown returns the server of the experiment. Without retries, 300 calls per
-// second are 0.375 of its capacity.
+// slowdown returns the server of the experiment. Without retries, 300 calls per second
+// use 37.5% of its capacity.
 func slowdown(rate, speed float64, d time.Duration) metastable {
 	const warmup = time.Minute
 	return metastable{
@@ -220,7 +220,7 @@ func slowdown(rate, speed float64, d time.Duration) metastable {
 	}
 }
 
-// The clients of the experiment resend a request at once, up to 4 times.
+// The clients of the experiment resend a request immediately, up to 4 times.
 var (
 	resends = plan{option: func(*retry.Budget) retry.Option {
 		return retry.Policy(

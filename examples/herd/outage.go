@@ -147,7 +147,7 @@ var theSizing = sizing{
 	until:      100 * time.Second,
 }
 
-// rule is the load that the documentation of Budget promises at most.
+// rule returns the maximum load that the documentation of Budget promises.
 func (s sizing) rule(clients, capacity int) float64 {
 	calls := float64(s.down.to-s.down.from) / float64(s.pace)
 	return 1 + float64(capacity*clients)/calls

@@ -40,7 +40,7 @@ const (
 
 var pricePlans = []struct {
 	plan
-	spends bool // whether a successful retry spends its token, too
+	spends bool // whether a successful retry also spends its token
 }{
 	freeRetries:   {plans[retries], false},
 	budgetReturns: {plan{"3 retries, a budget per client", plans[budgetShared].option}, false},
@@ -48,7 +48,7 @@ var pricePlans = []struct {
 	neverRetry:    {plans[noRetries], false},
 }
 
-// A bill is what came of the calls under one plan.
+// A bill counts the calls under one plan, their requests, and their successes.
 type bill struct{ calls, requests, successes int }
 
 func (b bill) load() float64    { return float64(b.requests) / float64(b.calls) }

@@ -9,7 +9,7 @@ import (
 	"example.com/retry"
 )
 
-// A window is a part of a world's time. It includes from and excludes to.
+// A window is an interval of a world's time. It includes from and excludes to.
 type window struct{ from, to time.Duration }
 
 func (w window) includes(t time.Duration) bool { return w.from <= t && t < w.to }
@@ -47,8 +47,8 @@ func (c *counter) sum(w window) int {
 // total returns the number of all events.
 func (c *counter) total() int { return c.sum(window{0, time.Duration(len(c.n)) * c.width()}) }
 
-// points returns the mean number of events in a bin for each interval of w. An
-// interval must consist of whole bins.
+// points returns the mean number of events per bin for each interval of w. An interval
+// must consist of whole bins.
 func (c *counter) points(w window, interval time.Duration) []point {
 	var points []point
 	for t := w.from; t < w.to; t += interval {
@@ -96,7 +96,7 @@ func (o *outcome) call(w *world, attempt func() error, policy retry.Option) {
 	}
 }
 
-// A plan is how clients retry.
+// A plan describes how clients retry.
 type plan struct {
 	name string
 	// option returns the option of one client. All clients can share the budget.
@@ -127,7 +127,7 @@ var plans = []plan{
 
 func newBudget() *retry.Budget { return retry.NewBudget(10, 0.1) }
 
-// A service is a server that answers at once. While it is down, the answer is an
+// A service is a server that answers immediately. While it is down, it answers with an
 // error.
 type service struct {
 	world *world
@@ -145,21 +145,21 @@ func (s *service) call() error {
 	return nil
 }
 
-// A queue is a server that works on one request after the other, in the order of
-// their arrival. It completes every request, even if the client has given up.
+// A queue is a server that works on one request at a time, in the order of arrival. It
+// completes every request, even if the client has given up.
 type queue struct {
 	world *world
 	work  time.Duration // for one request
 	slow  window
-	speed float64       // in slow, as a part of the usual speed; 0 means a stall
+	speed float64       // during slow, as a fraction of the usual speed; 0 means a stall
 	free  time.Duration // when the requests so far will have been answered
 	load  counter       // requests
 }
 
 var errTimeout = errors.New("timeout")
 
-// call is a request whose client waits at most timeout for the answer. No request
-// ever leaves the queue, so the time of the answer is known at once.
+// call makes a request whose client waits at most timeout for the answer. Because no
+// request leaves the queue early, the time of the answer is known immediately.
 func (q *queue) call(timeout time.Duration) error {
 	q.load.count(q.world.now)
 	q.free = q.end(max(q.free, q.world.now))
@@ -171,8 +171,9 @@ func (q *queue) call(timeout time.Duration) error {
 	return nil
 }
 
-// end returns when the server has completed a request that it can begin at begin.
-// A request that it begins before the slow window takes the usual time.
+// end returns the time at which the server completes a request that it can begin at
+// begin. If the server begins a request before the slow window, the request takes the
+// usual time.
 func (q *queue) end(begin time.Duration) time.Duration {
 	if !q.slow.includes(begin) {
 		return begin + q.work

@@ -15,12 +15,12 @@ import (
 	"example.com/retry"
 )
 
-// A world is the simulated time of one simulation. Everything in it runs as
-// processes, which are plain functions that sleep. Exactly one process runs at any
-// time. When all processes sleep, time jumps to the next waking. A world therefore
-// needs no lock and no real time to wait, and always does the same.
+// A world is the simulated time of one simulation. Everything in it runs as processes,
+// which are plain functions that sleep. Exactly one process runs at any time. When all
+// processes sleep, time jumps to the next waking. A world therefore needs no locks, does
+// not wait in real time, and is deterministic.
 //
-// It is the Clock of the calls in it.
+// A world is the Clock of the calls in it.
 type world struct {
 	now      time.Duration // since the beginning
 	running  *process
@@ -54,8 +54,8 @@ func (w *world) start(d time.Duration, body func()) {
 	w.sleep(p, d)
 }
 
-// repeat starts call again after each pause, whether the earlier calls have
-// returned or not. It returns at until.
+// repeat starts call again after each pause, whether or not the earlier calls have
+// returned. repeat returns at until.
 func (w *world) repeat(until time.Duration, pause func() time.Duration, call func()) {
 	for w.now < until {
 		w.start(0, call)
@@ -139,8 +139,8 @@ func source(seed uint64, part ...any) rand.Source {
 	return rand.NewChaCha8(sha256.Sum256(fmt.Appendln(nil, append([]any{seed}, part...)...)))
 }
 
-// spread calls job(0) to job(n-1) on all processors, in any order. After each call
-// it tells done which part of them has returned.
+// spread calls job(0) to job(n-1) on all processors, in any order. After each call, it
+// calls done with the part of the calls that have returned.
 func spread(n int, job func(i int), done func(part float64)) {
 	var next, returned atomic.Int64
 	var workers sync.WaitGroup

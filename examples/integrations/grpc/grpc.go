@@ -18,14 +18,14 @@ import (
 	"example.com/retry"
 )
 
-// DialOptions returns the options for one connection whose unary calls are retried with opts if
-// they fail with one of the retryable codes. All calls of the connection share a retry budget of
-// 10 tokens and 0.1 tokens for each success. A later WithBudget in opts replaces it, so call
-// DialOptions once for each connection.
+// DialOptions returns the options for one connection whose unary calls are retried with
+// opts if they fail with one of the retryable codes. All calls of the connection share a
+// retry budget of 10 tokens and 0.1 tokens for each success, so call DialOptions once for
+// each connection. A WithBudget in opts replaces this budget.
 //
-// A call with the code Unavailable may have reached the server. If a method is not safe to
-// repeat, call it with retry.Override(ctx, retry.WithMaxAttempts(1)). An attempt that runs
-// into WithAttemptTimeout fails with the code DeadlineExceeded.
+// A call that fails with the code Unavailable may have reached the server. If a method is
+// not safe to repeat, call it with retry.Override(ctx, retry.WithMaxAttempts(1)). An
+// attempt that runs into WithAttemptTimeout fails with the code DeadlineExceeded.
 //
 // The retries of a service config are disabled, because they would multiply the attempts.
 // Streams are not retried.
@@ -74,9 +74,10 @@ func interceptor(policy retry.Option) grpc.UnaryClientInterceptor {
 	}
 }
 
-// statusOf returns the status of the last attempt. If no attempt was made, or if the caller's
-// context ended, it returns a status that says so, as a call without retries would. The context
-// comes first, because its cause may match an error of package retry.
+// statusOf returns the status of the last attempt. If no attempt was made, or if the
+// caller's context ended, it returns a status that says so, as a call without retries
+// would. statusOf examines the context first, because the cause of a context may match an
+// error of package retry.
 func statusOf(e *retry.Error) *status.Status {
 	switch {
 	case errors.Is(e.Reason, context.Canceled):

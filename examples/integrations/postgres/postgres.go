@@ -1,7 +1,7 @@
 // Package postgres retries transactions on PostgreSQL. It retries a conflict between
 // transactions within milliseconds and the loss of the connection for up to a minute. If
-// the connection is lost during a commit, it asks the database what became of the commit
-// before it does anything else.
+// the connection is lost during a commit, it asks the database whether the transaction
+// was committed before it does anything else.
 //
 // To use it, copy this file into your program, run Schema once, and replace calls of
 // [pgx.BeginTxFunc] with calls of Transact.
@@ -29,12 +29,13 @@ const Schema = `CREATE TABLE IF NOT EXISTS transactions (
 )`
 
 // ErrUnknown reports that a transaction may or may not have been committed. To find out,
-// call Transact again with the same id: once it calls fn, the transaction was not committed
-// before, and if it returns nil without calling fn, it was.
+// call Transact again with the same id. If Transact calls fn, the transaction had not
+// been committed. If Transact returns nil without calling fn, the transaction had been
+// committed.
 var ErrUnknown = errors.New("outcome of the commit unknown")
 
 // conflicts is the policy for transactions that the server rolled back in favor of
-// concurrent ones, which take milliseconds.
+// concurrent transactions, which take milliseconds.
 var conflicts = retry.Policy(
 	retry.WithMaxAttempts(20),
 	retry.WithBackoff(retry.Exponential{Base: 5 * time.Millisecond, Max: 250 * time.Millisecond}),
@@ -64,8 +65,9 @@ func Transact(ctx context.Context, db *pgxpool.Pool, id string, fn func(context.
 	t := &transaction{db: db, id: id, fn: fn}
 	err := retry.Do(ctx, func(ctx context.Context) error {
 		err := retry.Do(ctx, t.attempt, conflicts, retry.Policy(opts...))
-		// If it is not a conflict, the outer loop decides, and the message stays short. With
-		// errors.Is, the cause of a canceled ctx would match, too, and e.Err might be nil.
+		// If err is not a conflict, the outer loop decides, and the message stays short.
+		// Reason is compared with ==, because the cause of a canceled ctx may also match
+		// ErrNotRetryable, and then e.Err may be nil.
 		if e, ok := err.(*retry.Error); ok && e.Reason == retry.ErrNotRetryable {
 			return e.Err
 		}
@@ -110,8 +112,8 @@ func (t *transaction) attempt(ctx context.Context) error {
 	if err == nil || isRolledBack(err) {
 		return err
 	}
-	// Even if pgconn.SafeToRetry returns true: it does so for connections that were closed
-	// after COMMIT was sent (pgx v5.12.0).
+	// The outcome is unknown even if pgconn.SafeToRetry returns true, because it also returns
+	// true for connections that were closed after COMMIT was sent (pgx v5.12.0).
 	t.unknown = true
 	return &lostError{err}
 }
@@ -122,8 +124,8 @@ func isConflict(err error) bool {
 	return ok && (e.Code == "40001" || e.Code == "40P01")
 }
 
-// isRolledBack reports whether err, which Commit returned, is the server's word that it
-// rolled the transaction back. A server that shuts down reports FATAL, also during a commit.
+// isRolledBack reports whether err, an error of Commit, means that the server rolled back
+// the transaction. A server that shuts down reports FATAL, even during a commit.
 func isRolledBack(err error) bool {
 	e, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && e.SeverityUnlocalized == "ERROR" || errors.Is(err, pgx.ErrTxCommitRollback)

@@ -34,8 +34,9 @@ var policy = retry.Policy(
 	retry.WithBackoff(retry.Exponential{Base: 250 * time.Millisecond, Max: 30 * time.Second}),
 )
 
-// client limits the time of the handshake, and not of the connection. If the peer vanishes
-// later, TCP keep-alive, which net/http turns on, ends the connection after some minutes.
+// client limits the duration of the handshake, but not of the connection. If the peer
+// vanishes later, TCP keep-alive, which net/http turns on, ends the connection after some
+// minutes.
 var client = &http.Client{Timeout: 10 * time.Second}
 
 // Subscribe calls handle for each message of the feed with an ID greater than after, in

@@ -51,7 +51,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	span.SetAttributes(semconv.HTTPResponseStatusCode(resp.StatusCode))
 	if resp.StatusCode >= 400 {
 		span.SetAttributes(semconv.ErrorTypeKey.String(strconv.Itoa(resp.StatusCode)))
-		span.SetStatus(codes.Error, "") // the status code says it all
+		span.SetStatus(codes.Error, "") // the status code needs no description
 	}
 	return resp, nil
 }

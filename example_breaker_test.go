@@ -11,8 +11,8 @@ import (
 	"example.com/retry/retrytest"
 )
 
-// A breaker rejects calls for ten seconds after every failure, beginning with the fifth
-// in a row.
+// A breaker counts consecutive failures. After the fifth failure, and after each further
+// failure, it rejects calls for ten seconds.
 type breaker struct {
 	now       func() time.Time
 	mu        sync.Mutex
@@ -45,7 +45,7 @@ func (b *breaker) call(f func() error) error {
 func ExampleDo_circuitBreaker() {
 	clock := &retrytest.Clock{}
 	policy := retry.Policy(retry.WithBudget(retry.NewBudget(2, 0.1)), retry.WithClock(clock))
-	b := &breaker{now: clock.Now} // time.Now in a program
+	b := &breaker{now: clock.Now} // a program uses time.Now
 	requests := 0
 	send := func() error {
 		if requests++; requests <= 5 {

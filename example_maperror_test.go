@@ -13,12 +13,12 @@ import (
 // An apiError is the error of a client that does not know package retry.
 type apiError struct {
 	code  string
-	delay time.Duration // that the server asked for
+	delay time.Duration // the delay that the server asked for
 }
 
 func (e *apiError) Error() string { return e.code }
 
-// classify says which errors of the client are retried, and when.
+// classify marks an error of the client with whether and when to retry it.
 func classify(_ context.Context, err error) error {
 	if e, ok := errors.AsType[*apiError](err); ok {
 		switch e.code {

@@ -16,15 +16,16 @@ type sqlError interface {
 	SQLState() string
 }
 
-// conflict reports whether a transaction failed because of a concurrent one: by a
-// serialization failure or a deadlock.
+// conflict reports whether a transaction failed because of a concurrent transaction, with
+// a serialization failure or a deadlock.
 func conflict(err error) bool {
 	e, ok := errors.AsType[sqlError](err)
 	return ok && (e.SQLState() == "40001" || e.SQLState() == "40P01")
 }
 
-// Run a transaction again if it conflicts with a concurrent one. Each attempt runs the
-// whole transaction, from BEGIN to COMMIT. No driver has to be imported.
+// Run a transaction again if it conflicts with a concurrent transaction. Each attempt
+// runs the whole transaction, from BEGIN to COMMIT. This code does not have to import a
+// driver.
 func ExampleWithRetryIf_sqlState() {
 	results := []error{
 		fmt.Errorf("commit: %w", driverError("40001")),

@@ -83,7 +83,8 @@ func ExampleDo_poll() {
 }
 
 // A job is retried after ten minutes, or later if the server asks for it, although its
-// client has already retried for seconds. What the client does not retry ends the job.
+// client has already retried for seconds. If the client does not retry an error, the
+// error ends the job.
 func ExampleDo_nested() {
 	responses := []error{
 		statusError(http.StatusBadGateway),
@@ -101,7 +102,7 @@ func ExampleDo_nested() {
 	job := func(ctx context.Context) error {
 		err := load(ctx)
 		if e, ok := errors.AsType[*retry.Error](err); ok && !errors.Is(e.Reason, retry.ErrNotRetryable) {
-			// Do retries the error because it does not wrap the client's: %v, not %w.
+			// Do retries the new error because it does not wrap the error of the client.
 			err = retry.After(fmt.Errorf("load: %v", err), e.RetryAfter())
 		}
 		return err
@@ -159,7 +160,7 @@ func ExampleWrapUnary() {
 	// Output: address of db-1 <nil>
 }
 
-// A policy is made once and shared. The options of a call take precedence.
+// A policy is created once and shared. The options of a call take precedence.
 func ExamplePolicy() {
 	database := retry.Policy(
 		retry.WithMaxAttempts(4),
@@ -286,7 +287,7 @@ func ExampleWithMaxRetryAfter() {
 	// retry: gave up after 1 attempt (asked to wait 20m0s, more than WithMaxRetryAfter(10s)): 429 Too Many Requests
 }
 
-// A schedule can be a list of waits. The last one is repeated.
+// A schedule can be a list of waits. The last wait is repeated.
 func ExampleBackoffFunc() {
 	waits := []time.Duration{time.Second, 10 * time.Second, time.Minute}
 	schedule := retry.BackoffFunc(func(attempt int) time.Duration {
@@ -425,7 +426,7 @@ func ExampleOverride_oneLayer() {
 	// retry: gave up after 3 attempts: retry: gave up after 1 attempt: connection refused
 }
 
-// Every attempt uses the next endpoint.
+// Each attempt uses the next endpoint.
 func ExamplePreviousAttempts() {
 	hosts := []string{"a.example", "b.example"}
 	send := func(ctx context.Context) error {

@@ -194,8 +194,8 @@ func WithMaxRetryAfter(d time.Duration) Option {
 	return &policy{maxRetryAfter: d}
 }
 
-// WithAttemptTimeout limits each attempt to d. [Do] passes fn a context with this
-// timeout, derived from its own. If an attempt times out, Do retries it like any other
+// WithAttemptTimeout limits each attempt to d. [Do] passes fn a context that is derived
+// from ctx and has this timeout. If an attempt times out, Do retries it like any other
 // failed attempt. By default, attempts have no timeout. If d is 0 or less, Do returns
 // [ErrInvalid].
 //

@@ -235,6 +235,24 @@ func TestBudgetTokenGoesBack(t *testing.T) {
 		gaveUp(t, retry.Do(t.Context(), fn, retry.WithBudget(budget), retry.WithClock(&hookClock{before: func() error { return errOther }})), errOther, 1)
 		wantTokens(t, budget, 9)
 	})
+	t.Run("the Clock panics after a Restart", func(t *testing.T) {
+		budget := retry.NewBudget(9, 0.5)
+		spend(t, budget, 5)
+		clock := new(hookClock)
+		fn, _ := script(errBoom, retry.Restart(errBoom))
+		_, panicked := run(func() {
+			_ = retry.Do(t.Context(), func(ctx context.Context) error {
+				if retry.PreviousAttempts(ctx) == 1 {
+					clock.now = func() { panic("Now") }
+				}
+				return fn(ctx)
+			}, noWait, retry.WithBudget(budget), retry.WithMaxElapsed(time.Hour), retry.WithClock(clock))
+		})
+		if panicked != "Now" {
+			t.Errorf("panic = %v, want that of the Clock", panicked)
+		}
+		wantTokens(t, budget, 4.5)
+	})
 	t.Run("ctx panics in the first attempt", func(t *testing.T) {
 		budget := retry.NewBudget(9, 0)
 		spend(t, budget, 2)

@@ -138,6 +138,14 @@ type (
 func (uncomparable) Error() string      { return "uncomparable" }
 func (uncomparableField) Error() string { return "uncomparable field" }
 
+// An endedCtx is done with an error of another package.
+type endedCtx struct {
+	context.Context
+	err error
+}
+
+func (c endedCtx) Err() error { return c.err }
+
 // An error that is only carried is never compared.
 func TestCarriedErrorsAreNotCompared(t *testing.T) {
 	for _, carried := range []error{uncomparable{"x"}, uncomparableField{[]int{1}}} {
@@ -155,6 +163,8 @@ func TestCarriedErrorsAreNotCompared(t *testing.T) {
 			fn, _ = always(errBoom)
 			err = retry.Do(t.Context(), fn, retry.WithClock(&hookClock{before: func() error { return carried }}))
 			wantText(t, err, "retry: gave up after 1 attempt ("+carried.Error()+"): boom")
+			err = retry.Do(endedCtx{t.Context(), carried}, fn)
+			wantText(t, err, "retry: gave up before the first attempt ("+carried.Error()+")")
 			if errors.Is(err, errOther) || err.(*retry.Error).Timeout() {
 				t.Errorf("%v matches other or is a timeout", err)
 			}

@@ -96,6 +96,21 @@ func TestHooksRunInOrder(t *testing.T) {
 	}
 }
 
+// More hooks than a call copies to its stack run in order, too.
+func TestManyHooksRunInOrder(t *testing.T) {
+	var got, want []int
+	var opts []retry.Option
+	for i := range 20 {
+		opts = append(opts, retry.WithOnDone(func(context.Context, retry.Event) { got = append(got, i) }))
+		want = append(want, i)
+	}
+	fn, _ := script()
+	succeeded(t, retry.Do(t.Context(), fn, opts...))
+	if !slices.Equal(got, want) {
+		t.Errorf("called %v, want %v", got, want)
+	}
+}
+
 // textLogger returns a logger that leaves out times, and what it wrote.
 func textLogger(level slog.Level) (*slog.Logger, *bytes.Buffer) {
 	var b bytes.Buffer

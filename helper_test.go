@@ -55,11 +55,19 @@ func (f sourceFunc) Uint64() uint64 { return f() }
 
 func seeded() rand.Source { return rand.NewPCG(1, 2) }
 
-// A hookClock is a fake clock whose Sleep calls before and after.
+// A hookClock is a fake clock whose Now calls now, and whose Sleep calls before and after.
 type hookClock struct {
 	retrytest.Clock
+	now    func()
 	before func() error // an error is the result of Sleep
 	after  func()
+}
+
+func (c *hookClock) Now() time.Time {
+	if c.now != nil {
+		c.now()
+	}
+	return c.Clock.Now()
 }
 
 func (c *hookClock) Sleep(ctx context.Context, d time.Duration) error {

@@ -160,6 +160,13 @@ func TestSpreadOfPushback(t *testing.T) {
 			wantWaits(t, clock.Waits(), max(test.pushback, 0)+test.ceiling)
 		})
 	}
+	t.Run("the Clock jumps back", func(t *testing.T) {
+		clock := new(retrytest.Clock)
+		fn, _ := script(retry.After(errBoom, 10*s))
+		succeeded(t, retry.Do(t.Context(), func(ctx context.Context) error { clock.Advance(-time.Hour); return fn(ctx) },
+			fixed(0), retry.WithMaxElapsed(math.MaxInt64), retry.WithClock(clock)))
+		wantWaits(t, clock.Waits(), 15*s)
+	})
 }
 
 // Step 7: Do gives up at once if the delay alone exceeds MaxRetryAfter.

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -189,6 +190,33 @@ func TestOptionsAreSettledAtTheStart(t *testing.T) {
 	}
 }
 
+// A call keeps its predicates, up to 8 of them even if the caller reuses their array.
+func TestPredicatesAreSettledAtTheStart(t *testing.T) {
+	for n := range 8 {
+		common := slices.Grow(slices.Repeat([]func(error) bool{retry.Is(errOther)}, n), 1)
+		preds := append(common, retry.Is(errBoom))
+		err := retry.Do(t.Context(), func(ctx context.Context) error {
+			fn, _ := always(errCause)
+			nested := retry.Do(ctx, fn, noWait, retry.WithRetryIf(append(common, retry.Is(errCause))...))
+			gaveUp(t, nested, retry.ErrExhausted, 5)
+			preds[n] = nil
+			return errBoom
+		}, noWait, retry.WithRetryIf(preds...))
+		gaveUp(t, err, retry.ErrExhausted, 5)
+	}
+}
+
+func TestManyPredicates(t *testing.T) {
+	for i := range 20 {
+		preds := slices.Repeat([]func(error) bool{retry.Is(errOther)}, 20)
+		fn, _ := always(errBoom)
+		preds[i] = retry.Is(errBoom)
+		gaveUp(t, retry.Do(t.Context(), fn, noWait, retry.WithRetryIf(preds...)), retry.ErrExhausted, 5)
+		preds[i] = nil
+		gaveUp(t, retry.Do(t.Context(), fn, retry.WithRetryIf(preds...)), retry.ErrInvalid, 0)
+	}
+}
+
 // Policy, Wrap and Override keep a copy of their options.
 func TestOptionsAreCopied(t *testing.T) {
 	common := append(make([]retry.Option, 0, 9), noWait)
@@ -267,6 +295,8 @@ func TestMapErrorOrder(t *testing.T) {
 		{"several", []retry.Option{add("a"), nil, add("b")}, "outer 1, outer 2, inner, a, b"},
 		{"a Policy", []retry.Option{retry.Policy(add("a"), retry.Policy(add("b")), add("c")), add("d")}, "outer 1, outer 2, inner, a, b, c, d"},
 		{"many options", append(append([]retry.Option{add("a")}, many...), add("b")), "outer 1, outer 2, inner, a, b"},
+		{"many error maps", slices.Repeat([]retry.Option{add("a"), add("b"), add("c")}, 7),
+			"outer 1, outer 2, inner" + strings.Repeat(", a, b, c", 7)},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			ctx := retry.Override(t.Context(), add("outer 1"), retry.Policy(add("outer 2")))

@@ -126,7 +126,7 @@ func TestContextIsDoneBeforehand(t *testing.T) {
 		{"child of a canceled one", child, "context canceled: the cause", []error{context.Canceled, errCause}},
 		{"expired", expired, "context deadline exceeded", []error{context.DeadlineExceeded}},
 		{"expired with a cause", expiredCause, "context deadline exceeded: the cause", []error{context.DeadlineExceeded, errCause}},
-		{"of another package", endedCtx{t.Context()}, "other", []error{errOther}},
+		{"of another package", endedCtx{t.Context(), errOther}, "other", []error{errOther}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			fn, calls := script()
@@ -148,10 +148,6 @@ func TestContextIsDoneBeforehand(t *testing.T) {
 		})
 	}
 }
-
-type endedCtx struct{ context.Context }
-
-func (endedCtx) Err() error { return errOther }
 
 // Steps 4, 12, 13, 14 and 2: ctx ends while Do runs. The cause may be an error of this
 // package.

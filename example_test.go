@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -135,19 +134,7 @@ func ExampleDoValue() {
 	// Output: it is noon <nil>
 }
 
-// Wrap returns a function of the same type that retries.
-func ExampleWrap() {
-	connect := failTimes(1, errors.New("connection reset"))
-	list := func(ctx context.Context) ([]string, error) {
-		return []string{"ada", "grace"}, connect(ctx)
-	}
-
-	list = retry.Wrap(list, retry.WithClock(&retrytest.Clock{}))
-	fmt.Println(list(context.Background()))
-
-	// Output: [ada grace] <nil>
-}
-
+// WrapUnary returns a function of the same type that retries.
 func ExampleWrapUnary() {
 	connect := failTimes(1, errors.New("server misbehaving"))
 	lookup := func(ctx context.Context, host string) (string, error) {
@@ -377,30 +364,6 @@ func ExampleBudget() {
 	// Output:
 	// retry: gave up after 3 attempts: 503 Service Unavailable
 	// retry: gave up after 2 attempts (retry budget exhausted): 503 Service Unavailable
-}
-
-// With a fake clock and a seeded source, the waits are random but the same on every run.
-func ExampleWithClock() {
-	clock := &retrytest.Clock{}
-	retry.Do(context.Background(), failTimes(3, errors.New("connection refused")),
-		retry.WithClock(clock), retry.WithSource(rand.NewPCG(1, 2)))
-	fmt.Println(clock.Waits())
-
-	// Output: [192.343318ms 308.218112ms 784.428002ms]
-}
-
-// A test runs code that accepts no options, without waiting.
-func ExampleOverride() {
-	announce := func(ctx context.Context) error { // the code under test
-		return retry.Do(ctx, failTimes(3, errors.New("no leader")),
-			retry.WithBackoff(retry.Constant(time.Minute)))
-	}
-
-	clock := &retrytest.Clock{}
-	ctx := retry.Override(context.Background(), retry.WithClock(clock), retry.WithJitter(retry.NoJitter))
-	fmt.Println(announce(ctx), clock.Waits())
-
-	// Output: <nil> [1m0s 1m0s 1m0s]
 }
 
 // Retry at one layer only: Override disables the retries of the layers below.

@@ -24,6 +24,7 @@ var ranges = []struct {
 func FuzzJitter(f *testing.F) {
 	for _, ceiling := range []int64{0, 1, 2, 3, 10, int64(time.Second), math.MaxInt64 - 1, math.MaxInt64, -1, math.MinInt64} {
 		f.Add(ceiling, uint64(1), uint64(2))
+		f.Add(ceiling, uint64(0), uint64(0)) // a Source all of whose numbers may be rejected
 	}
 	f.Fuzz(func(t *testing.T, ceiling int64, number, next uint64) {
 		for _, j := range ranges {

@@ -10,40 +10,6 @@ import (
 	"example.com/retry/retrytest"
 )
 
-// The draw is the high word of ceiling+1 times a random number. It is rejected if the
-// low word is less than 2^64 mod ceiling+1, because some values would otherwise be a
-// little more likely than others.
-func TestJitterDraws(t *testing.T) {
-	const third = 0xAAAAAAAAAAAAAAAB // 3 × third is 2<<64 + 1
-	for _, test := range []struct {
-		name    string
-		jitter  retry.Jitter
-		ceiling time.Duration
-		draws   []uint64
-		want    time.Duration
-	}{
-		{"not rejected", retry.FullJitter, 2, []uint64{5}, 0},
-		{"just not rejected", retry.FullJitter, 2, []uint64{third}, 2},
-		{"just rejected", retry.FullJitter, 2, []uint64{0, third}, 2},
-		{"a Source that is always rejected", retry.FullJitter, 2, make([]uint64, 64), 0},
-		{"full, nothing to draw", retry.FullJitter, 0, nil, 0},
-		{"equal, nothing to draw", retry.EqualJitter, 0, nil, 0},
-		{"none", retry.NoJitter, 5, nil, 5},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			draws := test.draws
-			got := test.jitter(test.ceiling, rand.New(sourceFunc(func() uint64 {
-				x := draws[0]
-				draws = draws[1:]
-				return x
-			})))
-			if got != test.want || len(draws) > 0 {
-				t.Errorf("jitter of %d = %d with %d draws left, want %d with none", test.ceiling, got, len(draws), test.want)
-			}
-		})
-	}
-}
-
 // With a nil *rand.Rand, a Jitter draws from the runtime's generator.
 func TestJitterWithoutRand(t *testing.T) {
 	seen := map[time.Duration]bool{}

@@ -272,22 +272,6 @@ func TestClockFails(t *testing.T) {
 	}
 }
 
-// With an injected Clock, Do reads no other.
-func TestInjectedClockIsTheOnlyOne(t *testing.T) {
-	clock := new(retrytest.Clock)
-	clock.Advance(-1000 * time.Hour)
-	ctx := deadlineCtx{t.Context(), clock.Now().Add(time.Hour)} // long past for the system
-	fn, calls := script(errBoom)
-	var done retry.Event
-	err := retry.Do(ctx, fn, fixed(time.Second), retry.WithClock(clock), retry.WithMaxElapsed(time.Minute),
-		retry.WithOnDone(func(_ context.Context, ev retry.Event) { done = ev }))
-	succeeded(t, err)
-	wantCalls(t, calls, 2)
-	if done.Elapsed != time.Second || done.Waited != time.Second {
-		t.Errorf("Elapsed, Waited = %v, %v, want 1s, 1s", done.Elapsed, done.Waited)
-	}
-}
-
 // A wait of 0 goes through Clock.Sleep, too.
 func TestWaitOfZeroSleeps(t *testing.T) {
 	clock := new(retrytest.Clock)

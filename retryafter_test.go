@@ -2,70 +2,67 @@ package retry_test
 
 import (
 	"math"
+	"math/big"
+	"net/http"
+	"regexp"
 	"testing"
 	"time"
 
 	"example.com/retry"
 )
 
-// ParseRetryAfter takes seconds and the date forms that net/http.ParseTime accepts, to
-// the letter. Any other value is not ok, including one with surrounding spaces.
-func TestParseRetryAfter(t *testing.T) {
-	now := time.Date(2026, 11, 23, 12, 0, 0, 500_000_000, time.FixedZone("", 3600)) // 11:00:00.5 GMT
-	const half, day = 500 * time.Millisecond, 24 * time.Hour
-	for _, test := range []struct {
-		value string
-		want  time.Duration
-	}{
-		// Seconds, which saturate.
-		{"0", 0},
-		{"1", time.Second},
-		{"120", 2 * time.Minute},
-		{"007", 7 * time.Second},
-		{"9223372036", 9223372036 * time.Second},
-		{"9223372037", math.MaxInt64},
-		{"18446744073709551617", math.MaxInt64},
-		{"99999999999999999999999999", math.MaxInt64},
-		{"00000000000000000000000000000001", time.Second},
-		// The three forms of a date. A past one is 0.
-		{"Mon, 23 Nov 2026 11:00:01 GMT", half},
-		{"Mon, 23 Nov 2026 11:00:00 GMT", 0},
-		{"Mon, 23 Nov 2026 12:00:01 GMT", time.Hour + half},
-		{"Thu, 01 Jan 1970 00:00:00 GMT", 0},
-		{"Fri, 31 Dec 9999 23:59:59 GMT", math.MaxInt64},
-		{"Monday, 23-Nov-26 11:00:01 GMT", half},
-		{"Mon Nov 23 11:00:01 2026", half},
-		{"Sun Dec  6 11:00:01 2026", 13*day + half},
-		{"Sun Dec 06 11:00:01 2026", 13*day + half},
-		// A year of two digits is that of package time, from 1969 to 2068.
-		{"Monday, 01-Jun-69 12:00:00 GMT", 0},
-		{"Monday, 23-Nov-68 11:00:01 GMT", 15341*day + half},
-		// What net/http.ParseTime accepts, too: a day of the week that is wrong, other
-		// cases, extra spaces, fractions, and numbers without a leading zero.
-		{"Sun, 23 Nov 2026 11:00:01 GMT", half},
-		{"mon, 23 nov 2026 11:00:01 GMT", half},
-		{"Mon,  23 Nov 2026 11:00:01 GMT", half},
-		{"Mon, 23 Nov 2026 11:00:01.5 GMT", half + half},
-		{"Sun Dec 6 11:00:01 2026", 13*day + half},
-	} {
-		t.Run(test.value, func(t *testing.T) {
-			if got, ok := retry.ParseRetryAfter(test.value, now); got != test.want || !ok {
-				t.Errorf("ParseRetryAfter() = %v, %v, want %v, true", got, ok, test.want)
-			}
-		})
-	}
-	for _, value := range []string{ // "١" is a digit, but not of ASCII; second 60 is a leap second
-		"", "-1", "+1", "1.5", " 1", "1 ", "1s", "0x10", "1_000", "١", "Mon, 23 Nov 2026 23:59:60 GMT",
-		"Mon, 23 Nov 2026 11:00:01", "Mon, 23 Nov 2026 11:00:01 UTC", "Mon, 23 Nov 2026 11:00:01 gmt",
-		"Mon, 23 Nov 2026 11:00:01 +0000", "Foo, 23 Nov 2026 11:00:01 GMT", "Mon 23 Nov 2026 11:00:01 GMT",
-		"Sun, 6 Dec 2026 11:00:01 GMT", "Mon, 32 Nov 2026 11:00:01 GMT", "Mon, 23 Nov 26 11:00:01 GMT",
-		"Monday, 23-Nov-2026 11:00:01 GMT", "Mon Nov 23 11:00:01 2026 GMT", " Mon, 23 Nov 2026 11:00:01 GMT",
+// FuzzParseRetryAfter compares dates with http.ParseTime, and seconds with exact
+// arithmetic.
+func FuzzParseRetryAfter(f *testing.F) {
+	now := time.Date(2026, time.November, 23, 12, 0, 0, 0, time.UTC).Unix()
+	for _, value := range []string{
+		"", "0", "00", "120", "-1", "+1", "1.5", " 1", "1 ", "0x1", "1e3", "\u0661", "1\n",
+		"9223372036", "9223372037", "99999999999999999999", "18446744073709551617", "00000000000000000000000000001",
+		"Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994",
+		"Mon, 23 Nov 2026 12:00:01 GMT", "Monday, 23-Nov-26 12:00:01 GMT", "Mon Nov 23 12:00:01 2026",
+		"Mon, 23 Nov 2026 12:00:00 GMT", "Mon, 23 Nov 2026 11:59:59 GMT", "Tue, 23 Nov 2026 12:00:01 GMT",
+		"Thu, 31 Dec 2026 23:59:60 GMT", "Wed, 29 Feb 2028 00:00:00 GMT", "Wed, 29 Feb 2029 00:00:00 GMT",
+		"Monday, 23-Nov-76 12:00:01 GMT", "Thursday, 01-Jan-70 00:00:00 GMT", "Monday, 23-Nov-26 12:00:01 CET",
+		"mon, 23 nov 2026 12:00:01 gmt", "Mon, 23 Nov 2026 12:00:01 UTC", "Mon, 23 Nov 2026 12:00:01 +0000",
+		"Mon, 23 Nov 2026 12:00:01.5 GMT", "Mon, 23 Nov 2026 2:00:01 GMT", "Mon, 3 Dec 2026 12:00:01 GMT",
+		"Sat, 01 Jan 0000 00:00:00 GMT", "Fri, 31 Dec 9999 23:59:59 GMT", "Mon, 23 Nov 2026 12:00:01 GMT ",
+		"1", "007", "99999999999999999999999999", "00000000000000000000000000000001",
+		"Mon, 23 Nov 2026 11:00:01 GMT", "Mon, 23 Nov 2026 11:00:00 GMT",
+		"Thu, 01 Jan 1970 00:00:00 GMT", "Monday, 23-Nov-26 11:00:01 GMT",
+		"Mon Nov 23 11:00:01 2026", "Sun Dec  6 11:00:01 2026", "Sun Dec 06 11:00:01 2026",
+		"Monday, 01-Jun-69 12:00:00 GMT", "Monday, 23-Nov-68 11:00:01 GMT",
+		"Sun, 23 Nov 2026 11:00:01 GMT", "mon, 23 nov 2026 11:00:01 GMT",
+		"Mon,  23 Nov 2026 11:00:01 GMT", "Mon, 23 Nov 2026 11:00:01.5 GMT",
+		"Sun Dec 6 11:00:01 2026", "1s", "0x10", "1_000", "١", "Mon, 23 Nov 2026 23:59:60 GMT",
+		"Mon, 23 Nov 2026 11:00:01", "Mon, 23 Nov 2026 11:00:01 UTC",
+		"Mon, 23 Nov 2026 11:00:01 gmt", "Mon, 23 Nov 2026 11:00:01 +0000",
+		"Foo, 23 Nov 2026 11:00:01 GMT", "Mon 23 Nov 2026 11:00:01 GMT",
+		"Sun, 6 Dec 2026 11:00:01 GMT", "Mon, 32 Nov 2026 11:00:01 GMT",
+		"Mon, 23 Nov 26 11:00:01 GMT", "Monday, 23-Nov-2026 11:00:01 GMT",
+		"Mon Nov 23 11:00:01 2026 GMT", " Mon, 23 Nov 2026 11:00:01 GMT",
 		"Mon, 23 Nov 2026 11:00:01 GMT ", "Mon,", "tomorrow",
 	} {
-		t.Run(value, func(t *testing.T) {
-			if got, ok := retry.ParseRetryAfter(value, now); got != 0 || ok {
-				t.Errorf("ParseRetryAfter() = %v, %v, want 0s, false", got, ok)
-			}
-		})
+		f.Add(value, now, int64(0))
+		f.Add(value, now, int64(999_999_999))
 	}
+	f.Add("Fri, 31 Dec 9999 23:59:59 GMT", int64(-62135596800), int64(0)) // more than a Duration can hold
+	digits := regexp.MustCompile(`^[0-9]+$`)
+	f.Fuzz(func(t *testing.T, value string, sec, nsec int64) {
+		now := time.Unix(sec%1e12, nsec%1e9)
+		var want time.Duration
+		at, err := http.ParseTime(value)
+		if err == nil {
+			want = max(at.Sub(now), 0)
+		}
+		if digits.MatchString(value) {
+			seconds, _ := new(big.Int).SetString(value, 10)
+			err, want = nil, math.MaxInt64
+			if ns := seconds.Mul(seconds, big.NewInt(1e9)); ns.IsInt64() {
+				want = time.Duration(ns.Int64())
+			}
+		}
+		if got, ok := retry.ParseRetryAfter(value, now); got != want || ok != (err == nil) {
+			t.Errorf("ParseRetryAfter(%q, %v) = %v, %t, want %v, %t", value, now.UTC(), got, ok, want, err == nil)
+		}
+	})
 }

@@ -114,12 +114,7 @@ func TestManyHooksRunInOrder(t *testing.T) {
 // textLogger returns a logger that leaves out times, and what it wrote.
 func textLogger(level slog.Level) (*slog.Logger, *bytes.Buffer) {
 	var b bytes.Buffer
-	return slog.New(slog.NewTextHandler(&b, &slog.HandlerOptions{Level: level, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
-		if a.Key == slog.TimeKey {
-			return slog.Attr{}
-		}
-		return a
-	}})), &b
+	return newLogger(&b, level), &b
 }
 
 // WithLogger logs each retry at its level, not the end of the call. Two log twice.

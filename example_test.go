@@ -26,9 +26,10 @@ func failTimes(n int, err error) func(context.Context) error {
 	}
 }
 
-// newLogger returns a logger that writes to standard output, without the time.
-func newLogger() *slog.Logger {
-	return slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{
+// newLogger returns a logger that leaves out times.
+func newLogger(w io.Writer, level slog.Level) *slog.Logger {
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{
+		Level: level,
 		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 			if a.Key == slog.TimeKey {
 				return slog.Attr{}
@@ -323,7 +324,7 @@ func ExampleWithOnRetry() {
 
 // An OnDone hook logs one record for each call.
 func ExampleWithOnDone() {
-	logger := newLogger()
+	logger := newLogger(os.Stdout, slog.LevelInfo)
 	logEnd := retry.WithOnDone(func(ctx context.Context, ev retry.Event) {
 		logger.InfoContext(ctx, "call ended", "retry", ev)
 	})
@@ -338,7 +339,7 @@ func ExampleWithOnDone() {
 // WithLogger logs one record for each retry.
 func ExampleWithLogger() {
 	err := retry.Do(context.Background(), failTimes(3, errors.New("connection refused")),
-		retry.WithLogger(newLogger().With("op", "connect"), slog.LevelWarn),
+		retry.WithLogger(newLogger(os.Stdout, slog.LevelInfo).With("op", "connect"), slog.LevelWarn),
 		retry.WithMaxAttempts(3),
 		retry.WithClock(&retrytest.Clock{}), retry.WithJitter(retry.NoJitter))
 	fmt.Println(err)

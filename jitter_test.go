@@ -45,3 +45,85 @@ func TestSource(t *testing.T) {
 		}
 	}
 }
+
+// ranges are the jitters with the lowest and the highest result for a ceiling.
+var ranges = []struct {
+	name string
+	draw retry.Jitter
+	ends func(ceiling int64) (low, high int64)
+}{
+	{"FullJitter", retry.FullJitter, func(ceiling int64) (low, high int64) { return 0, max(ceiling, 0) }},
+	{"EqualJitter", retry.EqualJitter, func(ceiling int64) (low, high int64) { return max(ceiling, 0) / 2, max(ceiling, 0) }},
+	{"NoJitter", retry.NoJitter, func(ceiling int64) (low, high int64) { return max(ceiling, 0), max(ceiling, 0) }},
+}
+
+// FuzzJitter checks the ends of the range of each jitter.
+func FuzzJitter(f *testing.F) {
+	for _, ceiling := range []int64{0, 1, 2, 3, 10, int64(time.Second), math.MaxInt64 - 1, math.MaxInt64, -1, math.MinInt64} {
+		f.Add(ceiling, uint64(1), uint64(2))
+		f.Add(ceiling, uint64(0), uint64(0)) // a Source all of whose numbers may be rejected
+	}
+	f.Fuzz(func(t *testing.T, ceiling int64, number, next uint64) {
+		for _, j := range ranges {
+			low, high := j.ends(ceiling)
+			draw := func(src rand.Source) int64 { return int64(j.draw(time.Duration(ceiling), rand.New(src))) }
+			if d := draw(&cycle{number, next}); d < low || d > high {
+				t.Errorf("%s(%d) = %d, want a result in [%d, %d]", j.name, ceiling, d, low, high)
+			}
+			if d := int64(j.draw(time.Duration(ceiling), nil)); d < low || d > high {
+				t.Errorf("%s(%d, nil) = %d, want a result in [%d, %d]", j.name, ceiling, d, low, high)
+			}
+			if d := draw(&cycle{math.MaxUint64, math.MaxUint64}); d != high {
+				t.Errorf("%s(%d) of the highest number = %d, want %d", j.name, ceiling, d, high)
+			}
+			// A 0 may be rejected to avoid a bias.
+			if d := draw(&cycle{0, 1}); d != low {
+				t.Errorf("%s(%d) of the lowest number = %d, want %d", j.name, ceiling, d, low)
+			}
+		}
+	})
+}
+
+// A cycle is a Source that repeats two numbers.
+type cycle [2]uint64
+
+func (c *cycle) Uint64() uint64 {
+	c[0], c[1] = c[1], c[0]
+	return c[1]
+}
+
+// TestJitterChiSquare checks that each result is equally likely if there are few, and
+// else each combination of an eighth of the range and the parity. 2^64 / 2.5 is the worst
+// ceiling for the shortcuts: a modulo prefers low results, and a multiplication without
+// rejection prefers even or odd ones.
+func TestJitterChiSquare(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	for _, ceiling := range []int64{1, 2, 3, 6, 9, 31, 1e9, 7378697629483820645, math.MaxInt64} {
+		for _, j := range ranges {
+			low, high := j.ends(ceiling)
+			values := uint64(high-low) + 1
+			cells := values
+			if values > 32 {
+				cells = 16
+			}
+			const draws = 64_000
+			counts := make([]float64, cells)
+			for range draws {
+				d := uint64(int64(j.draw(time.Duration(ceiling), r)) - low)
+				if values > 32 {
+					d = d/((values+7)/8)*2 + d%2
+				}
+				counts[d]++
+			}
+			chi2, want := 0.0, draws/float64(cells)
+			for _, count := range counts {
+				chi2 += (count - want) * (count - want) / want
+			}
+			// The variance is twice the degrees of freedom. 6 sigma, because the tail is
+			// longer than that of a normal distribution.
+			if k := float64(cells - 1); chi2 > k+6*math.Sqrt(2*k) {
+				t.Errorf("%s(%d): chi-square = %.1f, want about %v; counts %v", j.name, ceiling, chi2, k, counts)
+			}
+		}
+	}
+}

@@ -115,14 +115,6 @@ func TestExponentialWithInvalidFields(t *testing.T) {
 	}
 }
 
-func TestConstant(t *testing.T) {
-	for _, n := range []int{1, 2, math.MaxInt} {
-		if got := retry.Constant(time.Second).Delay(n); got != time.Second {
-			t.Errorf("Constant(1s).Delay(%d) = %v, want 1s", n, got)
-		}
-	}
-}
-
 // FuzzExponential compares Delay with exact arithmetic.
 func FuzzExponential(f *testing.F) {
 	f.Add(int64(0), int64(0), 0.0, 1, 2)

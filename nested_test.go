@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"syscall"
 	"testing"
 	"time"
 
@@ -244,15 +243,6 @@ func TestNestedCallsUnderOneDeadline(t *testing.T) {
 	if got := e.RetryAfter(); got != time.Minute {
 		t.Errorf("RetryAfter() = %v, want 1m", got)
 	}
-}
-
-// A filter that sees through the nested error does not multiply the attempts.
-func TestNestedCallsBehindAFilter(t *testing.T) {
-	fn, calls := always(syscall.ECONNREFUSED)
-	err := retry.Do(t.Context(), func(ctx context.Context) error { return retry.Do(ctx, fn, noWait) },
-		retry.WithRetryIf(retry.Is(syscall.ECONNREFUSED)))
-	gaveUp(t, err, retry.ErrNotRetryable, 1)
-	wantCalls(t, calls, 5)
 }
 
 // A loop for conflicts works inside and outside of a loop for the network.

@@ -84,12 +84,23 @@ func notPolicy(o Option) *policy {
 // merge returns base with opts applied to it.
 func merge(base *policy, opts []*policy, overridden bool) (p policy) {
 	p = *base
+	p.base, p.opts, p.overridden = base, opts, overridden
 	for _, o := range opts {
-		p.maxAttempts = or(o.maxAttempts, p.maxAttempts)
-		p.maxElapsed = or(o.maxElapsed, p.maxElapsed)
-		p.maxRetryAfter = or(o.maxRetryAfter, p.maxRetryAfter)
-		p.attemptTimeout = or(o.attemptTimeout, p.attemptTimeout)
-		p.invalid = or(p.invalid, o.invalid)
+		if o.maxAttempts != 0 {
+			p.maxAttempts = o.maxAttempts
+		}
+		if o.maxElapsed != 0 {
+			p.maxElapsed = o.maxElapsed
+		}
+		if o.maxRetryAfter != 0 {
+			p.maxRetryAfter = o.maxRetryAfter
+		}
+		if o.attemptTimeout != 0 {
+			p.attemptTimeout = o.attemptTimeout
+		}
+		if p.invalid == "" && o.invalid != "" {
+			p.invalid = o.invalid
+		}
 		if o.delay != nil {
 			p.delay = o.delay
 		}
@@ -121,7 +132,6 @@ func merge(base *policy, opts []*policy, overridden bool) (p policy) {
 			p.timed = true
 		}
 	}
-	p.base, p.opts, p.overridden = base, opts, overridden
 	return p
 }
 

@@ -56,6 +56,11 @@ func (v *verdict) Unwrap() error { return v.kind }
 // invalid returns the reason of a call that has an invalid option or argument.
 func invalid(problem string) *verdict { return &verdict{"invalid " + problem, ErrInvalid} }
 
+// waitTooLong returns the reason if an error asks for a delay that exceeds limit.
+func waitTooLong(after, limit time.Duration) error {
+	return &verdict{"asked to wait " + after.String() + ", more than WithMaxRetryAfter(" + limit.String() + ")", ErrRetryAfter}
+}
+
 // An Error describes a call that failed. Every non-nil error that is returned by [Do],
 // [DoValue], or a function from [Wrap] or [WrapUnary] is an *Error. errors.Is and
 // errors.As search both Err and Reason. If both match, errors.As uses Err, unless Reason

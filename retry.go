@@ -291,7 +291,7 @@ func (c *call) next(ctx context.Context, p *policy, err error) error {
 	}
 	after := c.said.after
 	if limit := or(p.maxRetryAfter, time.Minute); after > limit {
-		return &verdict{"asked to wait " + after.String() + ", more than WithMaxRetryAfter(" + limit.String() + ")", ErrRetryAfter}
+		return waitTooLong(after, limit)
 	}
 
 	var now time.Time

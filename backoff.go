@@ -44,9 +44,9 @@ func (d constant) Delay(int) time.Duration { return time.Duration(d) }
 // the ceiling has reached Max. The arithmetic is exact if Factor is 2. For other factors,
 // it uses float64 and truncates to whole nanoseconds.
 //
-// A zero field means its default. To retry without waiting, use Constant(0) instead of
-// Exponential. To remove the upper bound, set Max to math.MaxInt64. If Base or Max is
-// negative, or if a nonzero Factor is less than 1, NaN, or infinite, Do returns
+// If a field is zero, its default applies. To retry without waiting, use Constant(0)
+// instead of Exponential. To remove the upper bound, set Max to math.MaxInt64. If Base or
+// Max is negative, or if a nonzero Factor is less than 1, NaN, or infinite, Do returns
 // [ErrInvalid].
 type Exponential struct {
 	Base   time.Duration // ceiling after the first attempt; zero means 250ms

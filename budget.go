@@ -8,18 +8,18 @@ import (
 
 // A Budget limits the retries of all calls that share it, so that retries do not multiply
 // the load on a failing service. A Budget is a token bucket that starts full. Each retry
-// takes one token. Each success adds a fraction of a token, the ratio that was passed to
-// [NewBudget]. A retry that succeeds also puts its own token back. If less than one token
-// is left, [Do] returns [ErrBudget] immediately, without waiting. At all times,
+// takes one token. Each success adds ratio tokens, usually a fraction of one (see
+// [NewBudget]). A retry that succeeds also puts its own token back. If less than one
+// token is left, [Do] returns [ErrBudget] immediately, without waiting. At all times,
 //
 //	retries that failed or are in flight ≤ capacity + ratio × successes
 //
 // where ratio is rounded as NewBudget describes. An attempt whose error is marked with
 // [Restart] counts as a success. First attempts do not take a token. Retries that succeed
-// are not limited, so if only first attempts fail, each call sends two requests. If a
-// retry does not start, its token is put back. If nested calls share a Budget, each call
-// that succeeds counts as a success. A Budget is refilled only by successes, not by the
-// passage of time.
+// are not limited, so if every first attempt fails and every retry succeeds, each call
+// sends two requests. If a retry does not start, its token is put back. If nested calls
+// share a Budget, the success of each call counts separately. A Budget is refilled only
+// by successes, not by the passage of time.
 //
 // Create one Budget for each dependency, not for each call, and pass it to the calls with
 // [WithBudget]. A call takes the token before it waits, so capacity should be about the
@@ -29,8 +29,8 @@ import (
 //	1 + capacity × processes ÷ calls
 //
 // times normal, where calls is the number of calls that all processes make during the
-// outage. A Budget does not limit first attempts. A circuit breaker inside fn does, and
-// so complements the Budget.
+// outage. A Budget does not limit first attempts. To limit first attempts, use a circuit
+// breaker inside fn in addition to the Budget.
 //
 // A Budget is lock-free and safe for concurrent use. It must not be copied. The zero
 // Budget is valid and permits no retries. The retry throttling of gRPC (A6) and the retry
@@ -68,8 +68,8 @@ func NewBudget(capacity int, ratio float64) *Budget {
 	return b
 }
 
-// Tokens returns the number of tokens that are left, from 0 to the capacity. Use it for a
-// gauge: other calls may change the number at any time.
+// Tokens returns the number of tokens that are left, from 0 to the capacity. Use the
+// number only for monitoring, because other calls may change it at any time.
 func (b *Budget) Tokens() float64 { return float64(b.tokens.Load()) / token }
 
 // withdraw takes one token and reports whether there was one to take.

@@ -16,8 +16,8 @@ import "context"
 //	ctx = retry.Override(ctx, retry.WithMaxAttempts(1))
 //
 // If overrides are nested, they apply from the outermost to the innermost, so that the
-// innermost takes precedence. If an option is invalid, the calls return [ErrInvalid]. If
-// ctx is nil, Override returns nil.
+// innermost takes precedence. If an option is invalid, each of these calls returns
+// [ErrInvalid]. If ctx is nil, Override returns nil.
 //
 // Override affects every call whose context derives from the result, including the calls
 // of background loops. In production, use Override where one layer decides for the layers
@@ -36,11 +36,11 @@ func Override(ctx context.Context, opts ...Option) context.Context {
 }
 
 // PreviousAttempts returns the number of attempts before the current one: 0 in the first
-// attempt, 1 in the first retry. It reads the number from the context that fn receives,
-// or from a context derived from it. For any other context, or if ctx is nil,
-// PreviousAttempts returns 0. If calls are nested, it returns the number for the
-// innermost call. After an attempt whose error was marked with [Restart], the count
-// starts again with that attempt, so PreviousAttempts returns 1 in the next attempt.
+// attempt, 1 in the first retry. Pass it the context that fn receives, or a context
+// derived from that context. For any other context, or if ctx is nil, PreviousAttempts
+// returns 0. If calls are nested, it returns the number for the innermost call. After an
+// attempt whose error was marked with [Restart], the count starts again with that
+// attempt, so PreviousAttempts returns 1 in the next attempt.
 //
 // gRPC sends this number to the server as grpc-previous-rpc-attempts (gRPC A6), and
 // OpenTelemetry records it as http.request.resend_count. The number can also limit the

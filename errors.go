@@ -77,7 +77,7 @@ type Error struct {
 }
 
 // Error returns a message such as one of the following. If the message of Err is one
-// line, so is the result.
+// line, the returned message is also one line.
 //
 //	retry: gave up after 5 attempts: connection refused
 //	retry: gave up after 1 attempt (not retryable): 404 Not Found
@@ -128,10 +128,10 @@ func (e *Error) As(target any) bool {
 	return true
 }
 
-// Timeout reports whether Err or Reason is a timeout. An error is a timeout if the first
-// error in its tree that has a Timeout() bool method returns true from it. A Reason that
-// matches context.DeadlineExceeded is also a timeout. *url.Error and os.IsTimeout call
-// this method.
+// Timeout reports whether Err or Reason is a timeout. To decide this, it looks in the
+// tree of each for the first error that has a Timeout() bool method, and calls the
+// method. A Reason that matches context.DeadlineExceeded is also a timeout. *url.Error
+// and os.IsTimeout call this method.
 func (e *Error) Timeout() bool {
 	return timeout(e.Err) || timeout(e.Reason) || errors.Is(e.Reason, context.DeadlineExceeded)
 }

@@ -26,10 +26,11 @@ func Permanent(err error) error {
 // nil.
 //
 // The wait is d plus jitter, so that clients that were given the same delay do not all
-// retry at the same time. The ceiling of the jitter is the ceiling of the [Backoff], or
-// half of d if that is higher. If less than d remains after the delay until ctx's
-// deadline or the limit of [WithMaxElapsed], half of the remaining time replaces half of
-// d, so that this spread does not make Do give up.
+// retry at the same time. The ceiling of the jitter is the ceiling of the [Backoff] or
+// half of d, whichever is higher. If less than d remains between the end of the delay and
+// ctx's deadline or the limit of [WithMaxElapsed], Do uses half of the remaining time
+// instead of half of d. Raising the ceiling above the ceiling of the Backoff therefore
+// does not make Do give up.
 //
 // Do never waits less than d. If d exceeds the limit of [WithMaxRetryAfter], which is 1
 // minute by default, or if the wait would not end before ctx's deadline or the limit of
@@ -41,8 +42,8 @@ func Permanent(err error) error {
 // there are several delays, the longest one applies. After does not affect whether err is
 // retryable. If the marker is outermost, Do removes it.
 //
-// If the program chooses a delay itself, put the delay in the Backoff. With After, such a
-// delay must not exceed the limit of WithMaxRetryAfter.
+// If the program itself chooses the delay, use a Backoff instead of After, because Do
+// does not retry if the delay of After exceeds the limit of WithMaxRetryAfter.
 func After(err error, d time.Duration) error {
 	if err == nil {
 		return nil

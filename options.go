@@ -262,13 +262,13 @@ func WithClock(c Clock) Option {
 // WithRetryIf makes [Do] retry an error only if at least one of preds returns true for
 // it. Otherwise, Do returns [ErrNotRetryable]. [Is] and [As] return such predicates. Do
 // calls preds in order until one returns true, with the error that fn and the error maps
-// returned. Do does not call preds for an error that is not retried in any case: an error
-// that is marked with [Permanent], or that comes from a nested call that gave up. By
+// returned. Do does not call preds for an error that is marked with [Permanent] or comes
+// from a nested call that gave up, because Do does not retry such an error anyway. By
 // default, Do retries all other errors.
 //
 // If WithRetryIf is given more than once, the last one applies. If preds is empty or has
 // a nil element, Do returns [ErrInvalid]. If preds has more than 8 elements, the caller
-// must not modify the slice after the call.
+// must not modify the slice after calling WithRetryIf.
 func WithRetryIf(preds ...func(error) bool) Option {
 	p, invalid := predicatesOf(preds)
 	return &policy{retryIf: p.any, invalid: invalid}
@@ -291,8 +291,8 @@ func WithMapError(f func(ctx context.Context, err error) error) Option {
 }
 
 // WithOnRetry makes [Do] call hook before each wait, with the context that was passed to
-// Do. A retry follows unless ctx is done by then or the [Clock] fails. Use WithOnRetry to
-// count retries.
+// Do. A retry follows unless ctx is done before the wait ends or the [Clock] fails. Use
+// WithOnRetry to count retries.
 //
 // Hooks run in the order of the options, on the goroutine that called Do, so a slow hook
 // delays the call. If a hook panics, Do logs the panic and its stack with slog.Default()

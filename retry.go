@@ -7,8 +7,9 @@
 //	})
 //
 // [DoValue] does the same for a function that also returns a value. [Wrap] and
-// [WrapUnary] return a function of the same type that retries. An attempt is any call of
-// the function, including the first. A retry is any attempt after the first.
+// [WrapUnary] turn a function into a function of the same type that retries. An attempt
+// is any call of the function, including the first. A retry is any attempt after the
+// first.
 //
 // # Defaults
 //
@@ -36,9 +37,9 @@
 // A call is nested if it is made inside the function that another call retries. To keep
 // the attempts from multiplying, Do does not retry the error of a nested call that gave
 // up, nor an error that wraps it. A nested call gave up if it returned [ErrBudget], or if
-// it retried and then returned [ErrExhausted], [ErrMaxElapsed], or [ErrDeadline].
-// ErrMaxElapsed and ErrDeadline do not count if the last error asked for a delay (see
-// [After]).
+// it retried and then returned [ErrExhausted], [ErrMaxElapsed], or [ErrDeadline]. If the
+// last error asked for a delay (see [After]), a nested call that returned ErrMaxElapsed
+// or ErrDeadline did not give up in this sense.
 //
 // To retry such an error anyway, return an error that does not wrap it, for example one
 // made with %v instead of %w. The new error hides whether the nested call's error was
@@ -146,9 +147,10 @@ func DoValue[T any](ctx context.Context, fn func(context.Context) (T, error), op
 	return value, err
 }
 
-// Wrap returns a function that calls [DoValue] with fn and opts. Wrap applies the options
-// only once. If an option is invalid or fn is nil, every call of the returned function
-// returns [ErrInvalid]. The returned function is safe for concurrent use if fn is.
+// Wrap returns a function that calls [DoValue] with fn and opts. Wrap merges the options
+// once, not in each call. If an option is invalid or fn is nil, every call of the
+// returned function returns [ErrInvalid]. The returned function is safe for concurrent
+// use if fn is.
 func Wrap[T any](fn func(context.Context) (T, error), opts ...Option) func(context.Context) (T, error) {
 	p := Policy(opts...)
 	return func(ctx context.Context) (T, error) {

@@ -17,7 +17,7 @@
 //
 // # Requests that are safe to repeat
 //
-// A request may have had its effect even if no response arrived. Therefore, only the
+// A request may have taken effect even if no response arrived. Therefore, only the
 // methods that HTTP defines as idempotent are retried: GET, HEAD, OPTIONS, TRACE, PUT,
 // and DELETE. If the response to a DELETE is lost, the response to the retry may be 404.
 //
@@ -164,9 +164,9 @@ func (t *Transport) failed(resp *http.Response) bool {
 		code/100 == 5 && code != http.StatusNotImplemented
 }
 
-// A StatusError is the error of an attempt for whose response [Transport].Retry returned
-// true. Hooks, predicates, and error maps can find it with [errors.As]. RoundTrip returns
-// the response instead of the StatusError.
+// A StatusError is the error of an attempt whose response is a failure according to
+// [Transport].Retry. Hooks, predicates, and error maps can find it with [errors.As].
+// RoundTrip returns the response instead of the StatusError.
 type StatusError struct {
 	Response *http.Response // its body belongs to the Transport and must not be read or closed
 }
@@ -182,7 +182,7 @@ func (e *StatusError) Error() string {
 // RetryAfter returns the delay that the server asked for in the Retry-After header of the
 // response, or 0 if it did not ask for a delay. If the header has a date, the delay is
 // counted from the Date of the response, so that the clocks of client and server need not
-// agree, or from the current time if there is no valid Date.
+// agree. If the response has no valid Date, the delay is counted from the current time.
 func (e *StatusError) RetryAfter() time.Duration {
 	now, err := http.ParseTime(e.Response.Header.Get("Date"))
 	if err != nil {

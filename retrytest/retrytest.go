@@ -1,5 +1,5 @@
 // Package retrytest provides utilities for testing code that uses package retry: a fake
-// clock and simulated losses of replies.
+// clock and a way to simulate lost replies.
 package retrytest
 
 import (
@@ -11,9 +11,10 @@ import (
 	"example.com/retry"
 )
 
-// A Clock is a fake [retry.Clock]: Sleep returns immediately and advances Now. The zero
-// value is ready to use and starts at the current time of the first call of Now, Sleep,
-// or Advance. A Clock is safe for concurrent use and must not be copied.
+// A Clock is a fake [retry.Clock]: Sleep returns immediately and advances the time that
+// Now returns. The zero value is ready to use and starts at the system time of the first
+// call of Now, Sleep, or Advance. A Clock is safe for concurrent use and must not be
+// copied.
 //
 // Pass a Clock to the code under test with retry.WithClock. If the code accepts no
 // options, use retry.Override to pass the option through its context. A Clock does not
@@ -70,8 +71,9 @@ func (c *Clock) add(d time.Duration) time.Time {
 // LoseReplies returns a context, derived from ctx, that simulates lost replies. If one of
 // the first n attempts of a call of retry.Do with this context succeeds, the attempt
 // fails with err instead, as if its reply had been lost. [retry.PreviousAttempts] counts
-// the attempts. To check that fn is safe to repeat, run the code under test with the
-// context, and check that its effects are the effects of a single success.
+// the attempts. To check that a function is safe to repeat, run the code that retries the
+// function with the context, and check that the result is the same as after a single
+// success.
 //
 // Error maps and the predicates of retry.WithRetryIf receive err, so err should be the
 // error that the client reports for a lost reply, such as io.ErrUnexpectedEOF. If an

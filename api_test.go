@@ -6,11 +6,10 @@ import (
 	"go/doc"
 	"go/format"
 	"go/parser"
-	"go/printer"
 	"go/token"
 	"os"
 	"path/filepath"
-	"slices"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -21,45 +20,40 @@ var updateAPI = flag.Bool("update", false, "rewrite testdata/api.txt")
 // in a review.
 func TestAPI(t *testing.T) {
 	const file = "testdata/api.txt"
-	got := "package retry\n\n" + exportedAPI(t, ".") + "\npackage retrytest\n\n" + exportedAPI(t, "retrytest")
+	got := exportedAPI(t, ".") + "\n" + exportedAPI(t, "retrytest")
 	if *updateAPI {
 		if err := os.WriteFile(file, []byte(got), 0o666); err != nil {
 			t.Fatal(err)
 		}
 	}
-	data, err := os.ReadFile(file)
+	want, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	gotLines, wantLines := strings.Split(got, "\n"), strings.Split(string(data), "\n")
-	for i := range max(len(gotLines), len(wantLines)) {
-		got, want := append(gotLines, make([]string, len(wantLines))...)[i], append(wantLines, make([]string, len(gotLines))...)[i]
-		if got != want {
-			t.Fatalf("%s:%d: API = %q, want %q (to change it, run go test -run TestAPI -update)", file, i+1, got, want)
+	gotLines, wantLines := strings.Split(got, "\n"), strings.Split(string(want), "\n")
+	for i, got := range gotLines {
+		if i == len(wantLines) || got != wantLines[i] {
+			t.Fatalf("%s:%d: API has %q (to change it, run go test -run TestAPI -update)", file, i+1, got)
 		}
+	}
+	if len(wantLines) > len(gotLines) {
+		t.Errorf("%s:%d: API ends before this line", file, len(gotLines)+1)
 	}
 }
 
-// A declaration is one of the exported API, with its doc comment. It has no decl if it
-// is a part of another one.
-type declaration struct {
-	name, doc string
-	decl      ast.Decl
-}
-
-// declarations lists the exported API of the package in dir in the order of go doc.
-func declarations(t *testing.T, dir string) (list []declaration, fset *token.FileSet) {
+// goDoc returns what go doc knows of the package in dir.
+func goDoc(t *testing.T, dir string, mode parser.Mode) (*doc.Package, *token.FileSet) {
 	paths, err := filepath.Glob(filepath.Join(dir, "*.go"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	fset = token.NewFileSet()
+	fset := token.NewFileSet()
 	var files []*ast.File
 	for _, path := range paths {
 		if strings.HasSuffix(path, "_test.go") {
 			continue
 		}
-		file, err := parser.ParseFile(fset, path, nil, parser.ParseComments)
+		file, err := parser.ParseFile(fset, path, nil, mode)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -69,97 +63,88 @@ func declarations(t *testing.T, dir string) (list []declaration, fset *token.Fil
 	if err != nil {
 		t.Fatal(err)
 	}
-	values := func(values []*doc.Value) {
+	return pkg, fset
+}
+
+// members returns the constants and variables, and the functions and methods, of pkg and
+// of its types.
+func members(pkg *doc.Package) (values []*doc.Value, funcs []*doc.Func) {
+	values, funcs = append(pkg.Consts, pkg.Vars...), pkg.Funcs
+	for _, typ := range pkg.Types {
+		values = append(append(values, typ.Consts...), typ.Vars...)
+		funcs = append(append(funcs, typ.Funcs...), typ.Methods...)
+	}
+	return values, funcs
+}
+
+// exportedAPI prints the declarations without comments, and without values that are an
+// implementation.
+func exportedAPI(t *testing.T, dir string) string {
+	pkg, fset := goDoc(t, dir, 0)
+	values, funcs := members(pkg)
+	var decls []ast.Decl
+	for _, v := range values {
+		for _, spec := range v.Decl.Specs {
+			if spec := spec.(*ast.ValueSpec); spec.Type != nil {
+				spec.Values = nil
+			}
+		}
+		decls = append(decls, v.Decl)
+	}
+	for _, typ := range pkg.Types {
+		decls = append(decls, typ.Decl)
+	}
+	for _, f := range funcs {
+		decls = append(decls, f.Decl)
+	}
+	out := "package " + pkg.Name + "\n"
+	for _, decl := range decls {
+		var b strings.Builder
+		if err := format.Node(&b, fset, decl); err != nil {
+			t.Fatal(err)
+		}
+		// Blank lines are where the comments were.
+		out += "\n" + regexp.MustCompile(`\n\s*\n`).ReplaceAllString(b.String(), "\n") + "\n"
+	}
+	formatted, err := format.Source([]byte(out)) // aligns fields without their comments
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(formatted)
+}
+
+// Every exported name has a doc comment. Except for fields, constants and variables, it
+// begins with the name.
+func TestEveryExportedNameIsDocumented(t *testing.T) {
+	for _, dir := range []string{".", "retrytest"} {
+		pkg, _ := goDoc(t, dir, parser.ParseComments)
+		check := func(name, comment, start string) {
+			comment = strings.TrimPrefix(strings.TrimPrefix(comment, "A "), "An ")
+			if strings.TrimSpace(comment) == "" || !strings.HasPrefix(comment, start) {
+				t.Errorf("%s: doc comment of %s = %q, want one that begins with its name", dir, name, comment)
+			}
+		}
+		check("package", pkg.Doc, "Package "+pkg.Name)
+		values, funcs := members(pkg)
 		for _, v := range values {
-			list = append(list, declaration{"", v.Doc, v.Decl})
 			for _, spec := range v.Decl.Specs {
 				spec := spec.(*ast.ValueSpec)
 				comment := spec.Doc.Text() + spec.Comment.Text()
 				if len(v.Decl.Specs) == 1 {
 					comment += v.Doc
 				}
-				for _, name := range spec.Names {
-					list = append(list, declaration{name.Name, comment, nil})
-				}
+				check(spec.Names[0].Name, comment, "")
 			}
 		}
-	}
-	funcs := func(prefix string, funcs []*doc.Func) {
 		for _, f := range funcs {
-			list = append(list, declaration{prefix + f.Name, f.Doc, f.Decl})
+			check(f.Name, f.Doc, f.Name)
 		}
-	}
-	values(pkg.Consts)
-	values(pkg.Vars)
-	funcs("", pkg.Funcs)
-	for _, typ := range pkg.Types {
-		list = append(list, declaration{typ.Name, typ.Doc, typ.Decl})
-		if def, ok := typ.Decl.Specs[0].(*ast.TypeSpec).Type.(*ast.StructType); ok {
-			for _, field := range def.Fields.List {
-				for _, name := range field.Names {
-					list = append(list, declaration{typ.Name + "." + name.Name, field.Doc.Text() + field.Comment.Text(), nil})
+		for _, typ := range pkg.Types {
+			check(typ.Name, typ.Doc, typ.Name)
+			if def, ok := typ.Decl.Specs[0].(*ast.TypeSpec).Type.(*ast.StructType); ok {
+				for _, field := range def.Fields.List {
+					check(typ.Name+" fields", field.Doc.Text()+field.Comment.Text(), "")
 				}
-			}
-		}
-		values(typ.Consts)
-		values(typ.Vars)
-		funcs("", typ.Funcs)
-		funcs(typ.Name+".", typ.Methods)
-	}
-	return append(list, declaration{"package", pkg.Doc, nil}), fset
-}
-
-// exportedAPI prints the declarations without comments, bodies, and values that are an
-// implementation.
-func exportedAPI(t *testing.T, dir string) string {
-	list, fset := declarations(t, dir)
-	var out strings.Builder
-	for _, d := range list {
-		if d.decl == nil {
-			continue
-		}
-		ast.Inspect(d.decl, func(n ast.Node) bool {
-			switch n := n.(type) {
-			case *ast.GenDecl:
-				n.Doc = nil
-			case *ast.FuncDecl:
-				n.Doc, n.Body = nil, nil
-			case *ast.TypeSpec:
-				n.Doc, n.Comment = nil, nil
-			case *ast.ValueSpec:
-				n.Doc, n.Comment = nil, nil
-				if n.Type != nil {
-					n.Values = nil
-				}
-			case *ast.Field:
-				n.Doc, n.Comment = nil, nil
-			}
-			return true
-		})
-		var b strings.Builder
-		if err := printer.Fprint(&b, fset, d.decl); err != nil {
-			t.Fatal(err)
-		}
-		// Blank lines are where the comments were.
-		lines := slices.DeleteFunc(strings.Split(b.String(), "\n"), func(line string) bool { return strings.TrimSpace(line) == "" })
-		out.WriteString(strings.Join(lines, "\n") + "\n\n")
-	}
-	formatted, err := format.Source([]byte(out.String())) // aligns fields without their comments
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strings.TrimSpace(string(formatted)) + "\n"
-}
-
-// Every exported name has a doc comment. Except for fields, it begins with the name.
-func TestEveryExportedNameIsDocumented(t *testing.T) {
-	for _, dir := range []string{".", "retrytest"} {
-		list, _ := declarations(t, dir)
-		for _, d := range list {
-			name := d.name[strings.LastIndex(d.name, ".")+1:]
-			comment := strings.TrimPrefix(strings.TrimPrefix(d.doc, "A "), "An ")
-			if strings.TrimSpace(d.doc) == "" && d.name != "" || d.decl != nil && !strings.HasPrefix(comment, name) {
-				t.Errorf("%s: doc comment of %s = %q, want one that begins with its name", dir, d.name, d.doc)
 			}
 		}
 	}

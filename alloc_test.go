@@ -123,15 +123,9 @@ func TestAllocsOfRetries(t *testing.T) {
 		{"canceled", canceled, policy, nil, 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			calls := 0
-			fn := func(context.Context) error {
-				if calls++; calls > len(test.errs) {
-					return nil
-				}
-				return test.errs[calls-1]
-			}
+			fn, calls := script(test.errs...)
 			wantAllocs(t, test.most, func() {
-				calls = 0
+				*calls = 0
 				_ = retry.Do(test.ctx, fn, test.opt)
 			})
 		})

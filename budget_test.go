@@ -292,17 +292,6 @@ func (c *doneCtx) Done() <-chan struct{} {
 	return c.Context.Done()
 }
 
-func TestBudgetTokenGoesBackFromARealWait(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		budget := retry.NewBudget(2, 0)
-		ctx, cancel := context.WithCancel(t.Context())
-		time.AfterFunc(time.Second, cancel)
-		fn, _ := always(errBoom)
-		gaveUp(t, retry.Do(ctx, fn, retry.WithBudget(budget), fixed(700*time.Millisecond)), context.Canceled, 2)
-		wantTokens(t, budget, 1)
-	})
-}
-
 // A token that goes back does not overfill a bucket that was refilled meanwhile.
 func TestBudgetIsCapped(t *testing.T) {
 	budget := retry.NewBudget(1, 1)

@@ -406,21 +406,6 @@ func ExamplePreviousAttempts() {
 	// a.example
 }
 
-// A 401 is retried once, because the token may have just expired.
-func ExamplePreviousAttempts_limit() {
-	post := failTimes(5, statusError(http.StatusUnauthorized))
-	err := retry.Do(context.Background(), func(ctx context.Context) error {
-		err := post(ctx)
-		if errors.Is(err, statusError(http.StatusUnauthorized)) && retry.PreviousAttempts(ctx) >= 1 {
-			err = retry.Permanent(err)
-		}
-		return err
-	}, retry.WithClock(&retrytest.Clock{}))
-	fmt.Println(err)
-
-	// Output: retry: gave up after 2 attempts (not retryable): 401 Unauthorized
-}
-
 // Err says what failed, and Reason says why Do stopped.
 func ExampleError() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
@@ -439,39 +424,4 @@ func ExampleError() {
 	// Output:
 	// no time left after 1 attempt
 	// dial failed: connection refused
-}
-
-// The text is one line: the number of attempts, the reason, and the last error.
-func ExampleError_Error() {
-	ctx := context.Background()
-	soon, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	stopped, stop := context.WithCancelCause(ctx)
-	stop(errors.New("shutting down"))
-
-	errRefused := errors.New("connection refused")
-	slow := retry.Policy(retry.WithBackoff(retry.Constant(time.Hour)), retry.WithJitter(retry.NoJitter),
-		retry.WithClock(&retrytest.Clock{}))
-	for _, err := range []error{
-		retry.Do(ctx, failTimes(5, errRefused), retry.WithClock(&retrytest.Clock{})),
-		retry.Do(ctx, failTimes(1, retry.Permanent(statusError(http.StatusNotFound)))),
-		retry.Do(ctx, failTimes(1, retry.After(statusError(http.StatusTooManyRequests), 24*time.Hour))),
-		retry.Do(ctx, failTimes(1, errRefused), slow, retry.WithMaxElapsed(time.Minute)),
-		retry.Do(soon, failTimes(1, errRefused), slow),
-		retry.Do(ctx, failTimes(1, errRefused), retry.WithBudget(new(retry.Budget))),
-		retry.Do(stopped, failTimes(1, errRefused)),
-		retry.Do(ctx, failTimes(1, errRefused), retry.WithMaxAttempts(0)),
-	} {
-		fmt.Println(err)
-	}
-
-	// Output:
-	// retry: gave up after 5 attempts: connection refused
-	// retry: gave up after 1 attempt (not retryable): 404 Not Found
-	// retry: gave up after 1 attempt (asked to wait 24h0m0s, more than WithMaxRetryAfter(1m0s)): 429 Too Many Requests
-	// retry: gave up after 1 attempt (next attempt would exceed the maximum elapsed time): connection refused
-	// retry: gave up after 1 attempt (next attempt would miss the context deadline): connection refused
-	// retry: gave up after 1 attempt (retry budget exhausted): connection refused
-	// retry: gave up before the first attempt (context canceled: shutting down)
-	// retry: invalid option: WithMaxAttempts(0): must be at least 1
 }

@@ -272,14 +272,6 @@ func TestClockFails(t *testing.T) {
 	}
 }
 
-// A wait of 0 goes through Clock.Sleep, too.
-func TestWaitOfZeroSleeps(t *testing.T) {
-	clock := new(retrytest.Clock)
-	fn, _ := script(errBoom, errBoom)
-	succeeded(t, retry.Do(t.Context(), fn, noWait, retry.WithClock(clock)))
-	wantWaits(t, clock.Waits(), 0, 0)
-}
-
 // Step 1: a nil ctx or fn is invalid in every form.
 func TestNilArguments(t *testing.T) {
 	var noCtx context.Context
@@ -505,16 +497,20 @@ func TestNoPointlessWait(t *testing.T) {
 	})
 }
 
+// The token of the retry goes back.
 func TestCancelEndsARealWait(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		start := time.Now()
 		ctx, cancel := context.WithCancelCause(t.Context())
 		time.AfterFunc(time.Second, func() { cancel(errCause) })
+		budget := retry.NewBudget(2, 0)
 		fn, calls := always(errBoom)
-		e := gaveUp(t, retry.Do(ctx, fn, fixed(time.Hour)), errCause, 1)
-		wantCalls(t, calls, 1)
-		if got := time.Since(start); got != time.Second || e.Waited != 0 {
-			t.Errorf("Do took %v and waited %v, want 1s, 0s", got, e.Waited)
+		err := retry.Do(ctx, fn, retry.WithBudget(budget), fixed(700*time.Millisecond))
+		e := gaveUp(t, err, errCause, 2)
+		wantCalls(t, calls, 2)
+		wantTokens(t, budget, 1)
+		if got := time.Since(start); got != time.Second || e.Waited != 700*time.Millisecond {
+			t.Errorf("Do took %v and waited %v, want 1s, 700ms", got, e.Waited)
 		}
 	})
 }

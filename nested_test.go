@@ -104,7 +104,8 @@ func outer(t *testing.T, err error, opts ...retry.Option) (time.Duration, error)
 }
 
 // A nested call that gave up ends the outer one, whatever the filter says, and every
-// other leaves the decision to it.
+// other leaves the decision to it. With Unlimited, or below a Restart, a nested call that
+// gave up is retried like any other error. Permanent and ErrInvalid stay permanent.
 func TestNestedCalls(t *testing.T) {
 	for _, nested := range nestedCalls {
 		for _, tree := range trees {
@@ -131,6 +132,17 @@ func TestNestedCalls(t *testing.T) {
 						t.Errorf("RetryAfter() = %v, want %v", got, nested.pushback)
 					}
 				}
+				_, unlimited := outer(t, result, retry.WithMaxAttempts(retry.Unlimited))
+				_, restarted := outer(t, retry.Restart(result))
+				_, wrapped := outer(t, fmt.Errorf("x: %w", retry.Restart(result)))
+				for _, err := range []error{unlimited, restarted, wrapped} {
+					if nested.verdict != permanent {
+						succeeded(t, err)
+						continue
+					}
+					e := gaveUp(t, err, retry.ErrNotRetryable, 1)
+					wantText(t, err, permanent+e.Err.Error())
+				}
 				// The outer filter and limits decide for a nested call without a say.
 				_, err := outer(t, result, none)
 				gaveUp(t, err, retry.ErrNotRetryable, 1)
@@ -143,27 +155,8 @@ func TestNestedCalls(t *testing.T) {
 	}
 }
 
-// With Unlimited, or below a Restart, a nested call that gave up is retried like any
-// other error. Permanent and ErrInvalid stay permanent.
-func TestNestedCallsUnlimitedAndRestart(t *testing.T) {
-	for _, nested := range nestedCalls {
-		for _, tree := range trees {
-			t.Run(nested.name+"/"+tree.name, func(t *testing.T) {
-				result := tree.with(nested.call(t.Context()))
-				_, unlimited := outer(t, result, retry.WithMaxAttempts(retry.Unlimited))
-				_, restarted := outer(t, retry.Restart(result))
-				_, wrapped := outer(t, fmt.Errorf("x: %w", retry.Restart(result)))
-				for _, err := range []error{unlimited, restarted, wrapped} {
-					if nested.verdict != permanent {
-						succeeded(t, err)
-						continue
-					}
-					e := gaveUp(t, err, retry.ErrNotRetryable, 1)
-					wantText(t, err, permanent+e.Err.Error())
-				}
-			})
-		}
-	}
+// The longest delay counts, and a Restart matters only for what is below it.
+func TestNestedCallsBelowMarkers(t *testing.T) {
 	t.Run("the longest delay counts", func(t *testing.T) {
 		result := inner([]error{busy(9)}, retry.WithMaxAttempts(1))(t.Context())
 		for _, d := range []time.Duration{0, 20} {

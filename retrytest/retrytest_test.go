@@ -185,29 +185,10 @@ func (b *bank) debit(amount int, key string) error {
 	return nil
 }
 
-// The drill shows that pay debits twice if the reply to its first request is lost.
+// If the reply to the first request is lost, pay debits twice without an idempotency key,
+// and once if all attempts carry the key that was made before Do.
 func ExampleLoseReplies() {
-	b := &bank{balance: 100, seen: map[string]bool{}}
-	pay := func(ctx context.Context) error {
-		return retry.Do(ctx, func(context.Context) error {
-			return b.debit(10, "")
-		})
-	}
-
-	ctx := retry.Override(context.Background(), retry.WithClock(new(retrytest.Clock)))
-	ctx = retrytest.LoseReplies(ctx, 1, io.ErrUnexpectedEOF)
-	err := pay(ctx)
-	fmt.Println(err, b.balance)
-
-	// Output: <nil> 80
-}
-
-// The drill shows that pay debits once, because all attempts carry the idempotency key
-// that was made before Do.
-func ExampleLoseReplies_idempotencyKey() {
-	b := &bank{balance: 100, seen: map[string]bool{}}
-	pay := func(ctx context.Context) error {
-		key := rand.Text()
+	pay := func(ctx context.Context, b *bank, key string) error {
 		return retry.Do(ctx, func(context.Context) error {
 			return b.debit(10, key)
 		})
@@ -215,8 +196,13 @@ func ExampleLoseReplies_idempotencyKey() {
 
 	ctx := retry.Override(context.Background(), retry.WithClock(new(retrytest.Clock)))
 	ctx = retrytest.LoseReplies(ctx, 1, io.ErrUnexpectedEOF)
-	err := pay(ctx)
-	fmt.Println(err, b.balance)
+	for _, key := range []string{"", rand.Text()} {
+		b := &bank{balance: 100, seen: map[string]bool{}}
+		err := pay(ctx, b, key)
+		fmt.Println(err, b.balance)
+	}
 
-	// Output: <nil> 90
+	// Output:
+	// <nil> 80
+	// <nil> 90
 }

@@ -12,7 +12,8 @@ import (
 	"example.com/retry"
 )
 
-// FuzzError checks what can be asked of an Error whose Err and Reason are any trees.
+// FuzzError checks what can be asked of an Error whose Err and Reason are any trees. Err is
+// without the markers that are outermost, and a marker further in stays where it is.
 func FuzzError(f *testing.F) {
 	random := rand.NewChaCha8([32]byte{3})
 	for range 500 {

@@ -269,33 +269,3 @@ func TestErrorRetryAfter(t *testing.T) {
 		}
 	})
 }
-
-// errors.Unwrap and Event.Err return the error as fn meant it, without the markers that
-// are outermost. A marker further in leaves the text and the siblings as they are.
-func TestErrWithoutOutermostMarkers(t *testing.T) {
-	deep := fmt.Errorf("outer: %w", errors.Join(retry.Permanent(errBoom), errOther))
-	for _, test := range []struct {
-		name      string
-		err, want error
-	}{
-		{"none", errBoom, errBoom},
-		{"Permanent", retry.Permanent(errBoom), errBoom},
-		{"After", retry.After(errBoom, 1), errBoom},
-		{"Restart", retry.Restart(errBoom), errBoom},
-		{"several", retry.Restart(retry.Permanent(retry.After(retry.Permanent(errBoom), 1))), errBoom},
-		{"further in", retry.After(deep, 1), deep},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			var event error
-			fn, _ := always(test.err)
-			err := retry.Do(t.Context(), fn, retry.WithMaxAttempts(1),
-				retry.WithOnDone(func(_ context.Context, ev retry.Event) { event = ev.Err }))
-			if got := errors.Unwrap(err); got != test.want || event != test.want {
-				t.Errorf("errors.Unwrap(), Event.Err = %#v, %#v, want %#v", got, event, test.want)
-			}
-			if !errors.Is(err, errBoom) {
-				t.Errorf("errors.Is(%v, boom) = false, want true", err)
-			}
-		})
-	}
-}

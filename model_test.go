@@ -237,7 +237,7 @@ func (m *model) loop(ctx context.Context) (reason string) {
 				m.deposit(1000)
 			}
 		}
-		if err.err == nil {
+		if err.err == nil { // counts even if ctx is done by now
 			return ""
 		}
 		m.last, m.after = m.n, err.after
@@ -317,13 +317,14 @@ func (m *model) loop(ctx context.Context) (reason string) {
 			held = true
 		}
 
-		// 12. Call the OnRetry hook, but not if ctx is done, because no wait follows then.
+		// 12. Call the OnRetry hook, but not if ctx is done, because no wait follows then. A
+		// hook that takes long delays the next attempt, also past MaxElapsed.
 		if m.hooks && ctx.Err() == nil {
 			m.line("retrying attempt=%d err=%d wait=%v waited=%v elapsed=%v",
 				m.n, m.last, wait, m.waited, m.now.Sub(m.start))
 		}
 
-		// 13. ctx is done.
+		// 13. Do not start a wait if ctx is done, as after a hook that canceled it.
 		if ctx.Err() != nil {
 			return "+canceled+cause"
 		}

@@ -192,22 +192,6 @@ func TestContextEnds(t *testing.T) {
 	}
 }
 
-// Step 13: Do does not start a wait with a ctx that a hook canceled.
-func TestNoWaitAfterAHookCanceled(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	clock := new(retrytest.Clock)
-	fn, _ := always(errBoom)
-	err := retry.Do(ctx, fn, retry.WithClock(clock), retry.WithOnRetry(func(context.Context, retry.Event) { cancel() }))
-	gaveUp(t, err, context.Canceled, 1)
-	wantWaits(t, clock.Waits())
-}
-
-// Step 3: a success counts even if ctx is done by then.
-func TestSuccessBeatsTheEndOfContext(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	succeeded(t, retry.Do(ctx, func(context.Context) error { cancel(); return nil }))
-}
-
 // Of all reasons that apply, Do returns the first in the order of the steps.
 func TestOrderOfReasons(t *testing.T) {
 	type state struct {

@@ -160,15 +160,6 @@ func TestBudgetReturnsTokens(t *testing.T) {
 	}
 }
 
-// The deposit of a Restart can pay for the next retry.
-func TestBudgetRestartPaysForTheRetry(t *testing.T) {
-	budget := retry.NewBudget(1, 1)
-	spend(t, budget, 1)
-	fn, calls := script(retry.Restart(errBoom))
-	succeeded(t, retry.Do(t.Context(), fn, retry.WithBudget(budget), noWait))
-	wantCalls(t, calls, 2)
-}
-
 // A ratio up to the capacity is valid however large both are.
 func TestBudgetAtTheLargestCapacity(t *testing.T) {
 	for _, ratio := range []float64{1, math.MaxInt / 1000, math.MaxInt} {

@@ -45,7 +45,7 @@ func TestOverride(t *testing.T) {
 
 type ctxKey struct{}
 
-// Nested overrides apply from the outermost in.
+// Nested overrides apply from the outermost in. A nil ctx stays nil.
 func TestNestedOverrides(t *testing.T) {
 	clock := new(retrytest.Clock)
 	ctx := retry.Override(t.Context(), retry.WithMaxAttempts(2), fixed(time.Second), retry.WithClock(clock))
@@ -54,6 +54,10 @@ func TestNestedOverrides(t *testing.T) {
 	fn, _ := always(errBoom)
 	gaveUp(t, retry.Do(ctx, fn), retry.ErrExhausted, 3)
 	wantWaits(t, clock.Waits(), time.Second, time.Second)
+	var none context.Context
+	if ctx := retry.Override(none, retry.WithMaxAttempts(1)); ctx != nil {
+		t.Errorf("Override(nil) = %v, want nil", ctx)
+	}
 }
 
 // Override reaches calls inside fn, in the first attempt and later, with and without an
@@ -72,13 +76,6 @@ func TestOverrideReachesNestedCalls(t *testing.T) {
 			_ = layer(3, layer(2, layer(1, fn)))(ctx)
 			wantWaits(t, clock.Waits(), 1, 2, 1, 3, 1, 2, 1)
 		})
-	}
-}
-
-func TestOverrideOfNilContext(t *testing.T) {
-	var none context.Context
-	if ctx := retry.Override(none, retry.WithMaxAttempts(1)); ctx != nil {
-		t.Errorf("Override(nil) = %v, want nil", ctx)
 	}
 }
 

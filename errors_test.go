@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 
@@ -201,14 +202,10 @@ func TestErrorTimeout(t *testing.T) {
 		{"canceled", retry.Error{Reason: context.Canceled}, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			if got := test.err.Timeout(); got != test.want {
-				t.Errorf("Timeout() = %v, want %v", got, test.want)
-			}
-			if got := (&url.Error{Err: &test.err}).Timeout(); got != test.want {
-				t.Errorf("url.Error.Timeout() = %v, want %v", got, test.want)
-			}
-			if got := os.IsTimeout(&test.err); got != test.want {
-				t.Errorf("os.IsTimeout() = %v, want %v", got, test.want)
+			err := &test.err
+			got := []bool{err.Timeout(), (&url.Error{Err: err}).Timeout(), os.IsTimeout(err)}
+			if want := slices.Repeat([]bool{test.want}, 3); !slices.Equal(got, want) {
+				t.Errorf("Timeout, that of url.Error, os.IsTimeout = %v, want %v", got, want)
 			}
 		})
 	}

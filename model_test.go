@@ -250,7 +250,7 @@ func (m *model) loop(ctx context.Context) (reason string) {
 			return "+canceled+cause"
 		}
 
-		// 5. The error is not retryable.
+		// 5. The error is not retryable. A Permanent comes before a nested call that gave up.
 		if err.permanent {
 			return "+not retryable"
 		}
@@ -308,7 +308,7 @@ func (m *model) loop(ctx context.Context) (reason string) {
 			return "+deadline+timeout"
 		}
 
-		// 11. The budget has no token.
+		// 11. The budget has no token. The deposit of a Restart can pay for the retry.
 		if m.capacity > 0 {
 			if m.budget < 1000 {
 				return "+budget"

@@ -174,17 +174,6 @@ func TestNestedCallsBelowMarkers(t *testing.T) {
 	})
 }
 
-// A Permanent in the tree comes before a nested call that gave up.
-func TestPermanentBeforeNested(t *testing.T) {
-	result := inner([]error{errBoom, errBoom}, retry.WithMaxAttempts(2))(t.Context())
-	for _, err := range []error{retry.Permanent(result), errors.Join(result, retry.Permanent(errBoom)), errors.Join(retry.Permanent(errBoom), result)} {
-		_, err := outer(t, err)
-		if e := gaveUp(t, err, retry.ErrNotRetryable, 1); e.Reason != retry.ErrNotRetryable {
-			t.Errorf("Reason = %v, want ErrNotRetryable itself", e.Reason)
-		}
-	}
-}
-
 // To retry a nested call that gave up, fn or an error map hides it and keeps the delay.
 func TestNestedCallHidden(t *testing.T) {
 	hide := func(_ context.Context, err error) error {

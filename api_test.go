@@ -33,11 +33,11 @@ func TestAPI(t *testing.T) {
 	gotLines, wantLines := strings.Split(got, "\n"), strings.Split(string(want), "\n")
 	for i, got := range gotLines {
 		if i == len(wantLines) || got != wantLines[i] {
-			t.Fatalf("%s:%d: API has %q (to change it, run go test -run TestAPI -update)", file, i+1, got)
+			t.Fatalf("%s:%d: API = %q, which go test -run TestAPI -update writes", file, i+1, got)
 		}
 	}
-	if len(wantLines) > len(gotLines) {
-		t.Errorf("%s:%d: API ends before this line", file, len(gotLines)+1)
+	if more := wantLines[len(gotLines):]; len(more) > 0 {
+		t.Errorf("%s has %q after the end of the API", file, more)
 	}
 }
 
@@ -121,7 +121,7 @@ func TestEveryExportedNameIsDocumented(t *testing.T) {
 		check := func(name, comment, start string) {
 			comment = strings.TrimPrefix(strings.TrimPrefix(comment, "A "), "An ")
 			if strings.TrimSpace(comment) == "" || !strings.HasPrefix(comment, start) {
-				t.Errorf("%s: doc comment of %s = %q, want one that begins with its name", dir, name, comment)
+				t.Errorf("%s: comment of %s = %q, want %q first", dir, name, comment, start)
 			}
 		}
 		check("package", pkg.Doc, "Package "+pkg.Name)

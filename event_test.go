@@ -89,8 +89,8 @@ func TestHooksRunInOrder(t *testing.T) {
 		logger("logger"), nil, nil, nil, nil, nil,
 		retry.WithOnRetry(hook("last")),
 	}, many...)...))
-	want := []string{"first", "in a Policy", "logger in a Policy", "logger", "last", "outer override",
-		"inner override", "done, first", "done, in a Policy"}
+	want := []string{"first", "in a Policy", "logger in a Policy", "logger", "last",
+		"outer override", "inner override", "done, first", "done, in a Policy"}
 	want = append(append(want, names...), "done, outer override")
 	if !slices.Equal(got, want) {
 		t.Errorf("called %q, want %q", got, want)

@@ -29,11 +29,11 @@ func FuzzParseRetryAfter(f *testing.F) {
 		"1s", "1_000", "Thu, 01 Jan 1970 00:00:00 GMT", "Sun Dec  6 12:00:01 2026",
 		"Sun Dec 06 12:00:01 2026", "Sun Dec 6 12:00:01 2026", "Monday, 01-Jun-69 12:00:00 GMT",
 		"Monday, 23-Nov-68 12:00:01 GMT", "Mon,  23 Nov 2026 12:00:01 GMT",
-		"Mon, 23 Nov 2026 12:00:01", "Mon, 23 Nov 2026 12:00:01 gmt", "mon, 23 nov 2026 12:00:01 GMT",
+		"Mon, 23 Nov 2026 12:00:01", "Mon, 23 Nov 2026 12:00:01 gmt",
 		"Foo, 23 Nov 2026 12:00:01 GMT", "Mon 23 Nov 2026 12:00:01 GMT",
 		"Mon, 32 Nov 2026 12:00:01 GMT", "Mon, 23 Nov 26 12:00:01 GMT",
 		"Monday, 23-Nov-2026 12:00:01 GMT", "Mon Nov 23 12:00:01 2026 GMT",
-		" Mon, 23 Nov 2026 12:00:01 GMT", "Mon,", "tomorrow",
+		" Mon, 23 Nov 2026 12:00:01 GMT", "mon, 23 nov 2026 12:00:01 GMT", "Mon,", "tomorrow",
 	} {
 		f.Add(value, now, int64(0))
 		f.Add(value, now, int64(999_999_999))

@@ -198,8 +198,7 @@ func ExampleLoseReplies() {
 	ctx = retrytest.LoseReplies(ctx, 1, io.ErrUnexpectedEOF)
 	for _, key := range []string{"", rand.Text()} {
 		b := &bank{balance: 100, seen: map[string]bool{}}
-		err := pay(ctx, b, key)
-		fmt.Println(err, b.balance)
+		fmt.Println(pay(ctx, b, key), b.balance)
 	}
 
 	// Output:

@@ -263,8 +263,9 @@ func WithClock(c Clock) Option {
 // it. Otherwise, Do returns [ErrNotRetryable]. [Is] and [As] return such predicates. Do
 // calls preds in order until one returns true, with the error that fn and the error maps
 // returned. Do does not call preds for an error that is marked with [Permanent] or comes
-// from a nested call that gave up, because Do does not retry such an error anyway. By
-// default, Do retries all other errors.
+// from a nested call that gave up, because Do does not retry such an error anyway (unless
+// the attempts are [Unlimited], for a nested call that gave up). By default, Do retries all
+// other errors.
 //
 // If WithRetryIf is given more than once, the last one applies. If preds is empty or has
 // a nil element, Do returns [ErrInvalid]. If preds has more than 8 elements, the caller

@@ -48,7 +48,7 @@ func After(err error, d time.Duration) error {
 	if err == nil {
 		return nil
 	}
-	return &marker{err: err, after: max(d, 0)}
+	return &marker{err: err, after: d}
 }
 
 // Restart returns an error that wraps err and tells [Do] that the attempt made progress

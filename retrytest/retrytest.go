@@ -29,25 +29,32 @@ type Clock struct {
 }
 
 // Now returns the current time of the Clock.
-func (c *Clock) Now() time.Time { return c.add(0) }
+func (c *Clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.advance(0)
+}
 
 // Sleep records d and advances the Clock by d, without waiting. If ctx is done, Sleep
 // records d and returns ctx's error without advancing the Clock.
 func (c *Clock) Sleep(ctx context.Context, d time.Duration) error {
 	err := ctx.Err()
-	if err == nil {
-		c.add(d)
-	} else {
-		c.add(0)
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.waits = append(c.waits, d)
+	if err != nil {
+		d = 0
+	}
+	c.advance(d)
 	return err
 }
 
 // Advance advances the Clock by d, for example to let an attempt take time.
-func (c *Clock) Advance(d time.Duration) { c.add(d) }
+func (c *Clock) Advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.advance(d)
+}
 
 // Waits returns the durations that were passed to Sleep, in order. The caller may modify
 // the slice.
@@ -57,10 +64,8 @@ func (c *Clock) Waits() []time.Duration {
 	return slices.Clone(c.waits)
 }
 
-// add advances the Clock by d and returns its time.
-func (c *Clock) add(d time.Duration) time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+// advance advances the Clock by d and returns its time. The caller holds c.mu.
+func (c *Clock) advance(d time.Duration) time.Time {
 	if c.now.IsZero() {
 		c.now = time.Now()
 	}

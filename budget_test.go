@@ -240,7 +240,7 @@ func TestBudgetTokenGoesBack(t *testing.T) {
 			}, noWait, retry.WithBudget(budget), retry.WithMaxElapsed(time.Hour), retry.WithClock(clock))
 		})
 		if panicked != "Now" {
-			t.Errorf("panic = %v, want that of the Clock", panicked)
+			t.Errorf("panic = %v, want the panic of the Clock", panicked)
 		}
 		wantTokens(t, budget, 4.5)
 	})
@@ -270,7 +270,7 @@ func TestBudgetTokenGoesBack(t *testing.T) {
 	}
 }
 
-// A doneCtx calls act, if it is set, when it is asked for its Done channel.
+// The Done method of a doneCtx calls act if it is set.
 type doneCtx struct {
 	context.Context
 	act func()

@@ -117,7 +117,7 @@ func TestPreviousAttempts(t *testing.T) {
 	}
 }
 
-// Hooks get the ctx of Do, not that of an attempt, also inside another call.
+// Hooks get the ctx of Do and not the ctx of an attempt, even inside another call.
 func TestHooksGetTheContextOfDo(t *testing.T) {
 	fn, _ := script(errBoom)
 	check := func(want context.Context) func(context.Context, retry.Event) {
@@ -133,7 +133,7 @@ func TestHooksGetTheContextOfDo(t *testing.T) {
 	}, retry.WithOnDone(check(t.Context()))))
 }
 
-// The context of an attempt is derived from that of Do.
+// The context of an attempt is derived from the context of Do.
 func TestAttemptContextIsDerived(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(context.WithValue(t.Context(), ctxKey{}, "value"))
 	fn, _ := script(errBoom)
@@ -155,7 +155,7 @@ func TestAttemptContextIsDerived(t *testing.T) {
 	}, noWait))
 }
 
-// depthCtx records how deep in the stack it is asked for a value.
+// The Value method of a depthCtx records the depth of the stack.
 type depthCtx struct {
 	context.Context
 	depth *int

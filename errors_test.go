@@ -100,7 +100,7 @@ func TestDeepErrorsAreSearchedInLinearTime(t *testing.T) {
 	}
 }
 
-// A wrapper wraps an error and has no text of its own.
+// A wrapper wraps an error and has its text.
 type wrapper struct{ error }
 
 func (w wrapper) Unwrap() error { return w.error }
@@ -205,7 +205,7 @@ func TestErrorTimeout(t *testing.T) {
 			err := &test.err
 			got := []bool{err.Timeout(), (&url.Error{Err: err}).Timeout(), os.IsTimeout(err)}
 			if want := slices.Repeat([]bool{test.want}, 3); !slices.Equal(got, want) {
-				t.Errorf("Timeout, that of url.Error, os.IsTimeout = %v, want %v", got, want)
+				t.Errorf("e.Timeout(), url.Error.Timeout(), os.IsTimeout() = %v, want %v", got, want)
 			}
 		})
 	}

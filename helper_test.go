@@ -131,7 +131,7 @@ func actAt(n int, where place, act func()) (fn func(context.Context) error, opts
 		}))
 }
 
-// run calls f on a goroutine of its own. It reports whether f returned, and the value
+// run calls f in a new goroutine. It reports whether f returned, and the value
 // of a panic in it.
 func run(f func()) (returned bool, panicked any) {
 	done := make(chan struct{})

@@ -375,7 +375,7 @@ func TestRestartDoesNotOverrule(t *testing.T) {
 }
 
 // Step 8: what a Backoff and a Jitter return is clamped, and the sum saturates. A wait of
-// 0 goes through Clock.Sleep, too.
+// 0 also goes through Clock.Sleep.
 func TestWaitsAreClamped(t *testing.T) {
 	same := func(ceiling time.Duration) time.Duration { return ceiling }
 	for _, test := range []struct {

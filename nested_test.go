@@ -12,7 +12,7 @@ import (
 	"example.com/retry/retrytest"
 )
 
-// inner calls Do on an fn that fails with errs in turn and then succeeds.
+// inner calls Do on an fn that fails with one of errs after another and then succeeds.
 func inner(errs []error, opts ...retry.Option) func(context.Context) error {
 	return func(ctx context.Context) error {
 		fn, _ := script(errs...)

@@ -69,7 +69,7 @@ func TestFetchAfterFault(t *testing.T) {
 }
 
 // This test waits for the attempt timeout in real time. On a slow machine, the second
-// attempt may time out, too.
+// attempt may also time out.
 func TestFetchAfterTimeout(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, guideMeets(t, slow), 0.5)

@@ -53,8 +53,13 @@ type verdict struct {
 func (v *verdict) Error() string { return v.text }
 func (v *verdict) Unwrap() error { return v.kind }
 
-// invalid returns the reason of a call that has an invalid option or argument.
-func invalid(problem string) *verdict { return &verdict{"invalid " + problem, ErrInvalid} }
+// invalid returns the error of a call that has an invalid option or argument. It is not
+// inlined, so that Do and do need less stack while they wait.
+//
+//go:noinline
+func invalid(kind, problem string) error {
+	return &Error{Reason: &verdict{"invalid " + kind + ": " + problem, ErrInvalid}}
+}
 
 // waitTooLong returns the reason if an error asks for a delay that exceeds limit.
 func waitTooLong(after, limit time.Duration) error {

@@ -46,12 +46,12 @@ func logRetry(ctx context.Context, l *slog.Logger, level slog.Level, ev Event) {
 
 // observe calls the OnDone hooks if done is true, and the OnRetry hooks otherwise, in the
 // order of the options.
-func (p *policy) observe(ctx context.Context, ev Event, done bool) {
+func (p *policy) observe(ctx context.Context, ev *Event, done bool) {
 	if p.base == nil {
 		if done {
-			notify(ctx, p.onDone, ev)
+			notify(ctx, p.onDone, *ev)
 		} else {
-			notify(ctx, p.onRetry, ev)
+			notify(ctx, p.onRetry, *ev)
 		}
 		return
 	}

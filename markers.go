@@ -155,27 +155,7 @@ func (a *advice) ask(err error) {
 // Is returns a predicate for [WithRetryIf] that reports whether an error matches any of
 // targets, according to errors.Is. Without targets, the predicate always returns false.
 func Is(targets ...error) func(error) bool {
-	few, more := copyOf(targets)
-	return func(err error) bool {
-		for _, target := range few {
-			if target != nil && errors.Is(err, target) {
-				return true
-			}
-		}
-		for _, target := range more {
-			if errors.Is(err, target) {
-				return true
-			}
-		}
-		return false
-	}
-}
-
-// copyOf returns a copy of targets. If there are at most four, the copy needs no
-// allocation.
-func copyOf(targets []error) (few [4]error, more []error) {
-	n := copy(few[:], targets)
-	return few, slices.Clone(targets[n:])
+	return targetsOf(targets).match
 }
 
 // As returns a predicate for [WithRetryIf] that reports whether errors.As finds an error
@@ -185,4 +165,31 @@ func As[E error]() func(error) bool {
 		_, ok := errors.AsType[E](err)
 		return ok
 	}
+}
+
+// targets holds the arguments of Is. The first three need no allocation.
+type targets struct {
+	first, second, third error // may be nil
+	more                 []error
+}
+
+// targetsOf returns a copy of errs.
+func targetsOf(errs []error) (t targets) {
+	switch n := len(errs); {
+	case n == 0:
+	case n > 2:
+		t.third, t.more = errs[2], slices.Clone(errs[3:])
+		fallthrough
+	case n > 1:
+		t.second = errs[1]
+		fallthrough
+	default:
+		t.first = errs[0]
+	}
+	return t
+}
+
+func (t targets) match(err error) bool {
+	match := func(target error) bool { return target != nil && errors.Is(err, target) }
+	return match(t.first) || match(t.second) || match(t.third) || slices.ContainsFunc(t.more, match)
 }

@@ -268,7 +268,7 @@ func WithClock(c Clock) Option {
 // other errors.
 //
 // If WithRetryIf is given more than once, the last one applies. If preds is empty or has
-// a nil element, Do returns [ErrInvalid]. If preds has more than 8 elements, the caller
+// a nil element, Do returns [ErrInvalid]. If preds has more than 3 elements, the caller
 // must not modify the slice after calling WithRetryIf.
 func WithRetryIf(preds ...func(error) bool) Option {
 	p, invalid := predicatesOf(preds)
@@ -351,27 +351,33 @@ func notPositive(option string, d time.Duration) *policy {
 	return invalidOption(option + "(" + d.String() + "): must be positive")
 }
 
-// predicates holds the predicates of one WithRetryIf.
+// predicates holds the predicates of one WithRetryIf. It copies the first ones, because
+// the caller may reuse the array, but not all, because a copy of any number of closures
+// would be on the heap, and the closures with it.
 type predicates struct {
-	few  [8]func(error) bool // a copy, because the caller may reuse the array
-	more []func(error) bool  // the rest, not copied, because a copy would move the closures to the heap
+	first, second, third func(error) bool // may be nil
+	more                 []func(error) bool
 }
 
 // predicatesOf returns preds, and what is wrong with them, or "" if nothing is.
 func predicatesOf(preds []func(error) bool) (p predicates, invalid string) {
-	if len(preds) == 0 {
+	switch n := len(preds); {
+	case n == 0:
 		return p, "WithRetryIf(): must have at least one predicate"
+	case n > 2:
+		p.third, p.more = preds[2], preds[3:]
+		fallthrough
+	case n > 1:
+		p.second = preds[1]
+		fallthrough
+	default:
+		p.first = preds[0]
 	}
-	n := min(len(preds), len(p.few))
-	for i := range n {
-		p.few[i] = preds[i]
-	}
-	p.more = preds[n:]
 	return p, ifNil(slices.ContainsFunc(preds, func(pred func(error) bool) bool { return pred == nil }), "WithRetryIf")
 }
 
 // any reports whether a predicate returns true for err.
 func (p predicates) any(err error) bool {
 	match := func(pred func(error) bool) bool { return pred != nil && pred(err) }
-	return slices.ContainsFunc(p.few[:], match) || slices.ContainsFunc(p.more, match)
+	return match(p.first) || match(p.second) || match(p.third) || slices.ContainsFunc(p.more, match)
 }

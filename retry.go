@@ -95,10 +95,10 @@ import (
 // safe for concurrent use.
 func Do(ctx context.Context, fn func(context.Context) error, opts ...Option) error {
 	if ctx == nil {
-		return &Error{Reason: invalid("argument: nil ctx")}
+		return invalid("argument", "nil ctx")
 	}
 	if fn == nil {
-		return &Error{Reason: invalid("argument: nil fn")}
+		return invalid("argument", "nil fn")
 	}
 	s := scopeOf(ctx)
 	p := &noOptions
@@ -190,7 +190,7 @@ type call struct {
 // do makes attempts until one succeeds or there is a reason to stop.
 func do(ctx context.Context, fn func(context.Context) error, s *scope, p *policy) error {
 	if p.invalid != "" {
-		return &Error{Reason: invalid("option: " + p.invalid)}
+		return invalid("option", p.invalid)
 	}
 	var c call
 	if p.timed {
@@ -359,14 +359,17 @@ func (c *call) charge(ctx context.Context, p *policy) error {
 // returns nil if the next attempt can start, and the reason to stop otherwise.
 func (c *call) pause(ctx context.Context, p *policy) error {
 	if p.onRetry != nil && ctx.Err() == nil {
-		p.observe(ctx, c.Event, false)
+		p.observe(ctx, &c.Event, false)
 	}
 	if ctx.Err() != nil {
 		return ended(ctx)
 	}
 	if p.clock != nil {
 		if err := p.clock().Sleep(ctx, c.Wait); err != nil {
-			return or(ended(ctx), err)
+			if ctx.Err() != nil {
+				return ended(ctx)
+			}
+			return err
 		}
 	} else if c.Wait > 0 {
 		if c.timer == nil {
@@ -400,7 +403,7 @@ func (c *call) end(ctx context.Context, p *policy, reason error) error {
 func (c *call) observeEnd(ctx context.Context, p *policy, reason error) {
 	c.Wait, c.Reason = 0, reason
 	c.Elapsed = p.now().Sub(c.start)
-	p.observe(ctx, c.Event, true)
+	p.observe(ctx, &c.Event, true)
 }
 
 // deposit credits the budget of p for an attempt that succeeded or made progress.

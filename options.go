@@ -15,11 +15,13 @@ import (
 // later option overrides an earlier option of the same kind, except that hooks, loggers,
 // and error maps accumulate. A nil Option is ignored.
 //
-// If an option is invalid, Do returns an [*Error] that matches [ErrInvalid] without
-// calling fn, even if a later, valid option overrides the invalid one.
+// If an option is invalid, Do returns [ErrInvalid] without calling fn, even if a later,
+// valid option overrides the invalid one.
 //
-// Options are immutable and safe for concurrent use. Do reads its options once, when it
-// is called, so the caller may then reuse the slice that holds them.
+// Options are immutable and safe for concurrent use. If concurrent calls share an
+// Option, the functions and other values in it must also be safe for concurrent use,
+// except for the source of [WithSource]. Do reads its options once, when it is called,
+// so the caller may then reuse the slice that holds them.
 type Option interface{ option() }
 
 // A policy is the implementation of Option. It holds a single option, or several options
@@ -215,7 +217,8 @@ func WithMaxRetryAfter(d time.Duration) Option {
 // retryhttp handles the bodies of HTTP responses.)
 //
 // The timeout uses the system clock even if [WithClock] is given. If ctx has a custom
-// type without an AfterFunc method, package context starts a goroutine for each attempt.
+// type without an AfterFunc method, package context may start a goroutine for each
+// attempt.
 func WithAttemptTimeout(d time.Duration) Option {
 	if d <= 0 {
 		return notPositive("WithAttemptTimeout", d)
@@ -261,10 +264,10 @@ func WithClock(c Clock) Option {
 
 // WithRetryIf makes [Do] retry an error only if at least one of preds returns true for
 // it. Otherwise, Do returns [ErrNotRetryable]. [Is] and [As] return such predicates. Do
-// calls preds in order until one returns true, with the error that fn and the error maps
-// returned. Do does not call preds for an error that is marked with [Permanent] or comes
-// from a nested call that gave up, because Do does not retry such an error anyway (unless
-// the attempts are [Unlimited], for a nested call that gave up). By default, Do retries all
+// calls preds in order until one returns true, with the error that fn and the error
+// maps returned. Do does not call preds for an error that is marked with [Permanent] or
+// comes from a nested call that gave up, because Do does not retry such an error
+// anyway. (For exceptions, see [Unlimited] and [Restart].) By default, Do retries all
 // other errors.
 //
 // If WithRetryIf is given more than once, the last one applies. If preds is empty or has
@@ -320,8 +323,9 @@ func WithLogger(l *slog.Logger, level slog.Level) Option {
 	return &policy{onRetry: func(ctx context.Context, ev Event) { logRetry(ctx, l, level, ev) }, timed: true, invalid: ifNil(l == nil, "WithLogger")}
 }
 
-// WithBudget makes each retry of the call take a token from b. By default, a call has no
-// budget. If b is nil or was created with invalid arguments, [Do] returns [ErrInvalid].
+// WithBudget makes each retry of the call take a token from b. If less than one token
+// is left, [Do] returns [ErrBudget] without waiting. By default, a call has no budget.
+// If b is nil or was created with invalid arguments, Do returns [ErrInvalid].
 func WithBudget(b *Budget) Option {
 	if b == nil {
 		return invalidOption("WithBudget(nil): must not be nil")

@@ -7,9 +7,8 @@
 //	})
 //
 // [DoValue] does the same for a function that also returns a value. [Wrap] and
-// [WrapUnary] turn a function into a function of the same type that retries. An attempt
-// is any call of the function, including the first. A retry is any attempt after the
-// first.
+// [WrapUnary] add retries to a function without changing its type. An attempt is any
+// call of the function, including the first. A retry is any attempt after the first.
 //
 // # Defaults
 //
@@ -17,8 +16,9 @@
 // and a ceiling. The ceiling is 250ms before the first retry and doubles before each
 // further retry (see [Exponential]). If every attempt fails, the waits add up to 1.875s
 // on average and at most 3.75s. Do retries every error unless it is marked with
-// [Permanent] or comes from a nested call that gave up. Options change these defaults,
-// and [Policy] combines options for reuse.
+// [Permanent], comes from a nested call that gave up, or asks for a delay of more than
+// 1 minute (see [After]). Options change these defaults, and [Policy] combines options
+// for reuse.
 //
 // # Stopping
 //
@@ -30,21 +30,26 @@
 //
 // Every error that Do returns is an [*Error]. An Error holds the last error of the
 // function and the reason for stopping, such as [ErrExhausted]. errors.Is and errors.As
-// search both of these errors. errors.Unwrap returns the last error of the function.
+// search both of these errors. errors.Unwrap returns the last error of the function. In
+// this documentation, "Do returns ErrExhausted" means that the reason in the returned
+// Error matches ErrExhausted.
 //
 // # Nested calls
 //
 // A call is nested if it is made inside the function that another call retries. To keep
 // the attempts from multiplying, Do does not retry the error of a nested call that gave
-// up, nor an error that wraps it. A nested call gave up if it returned [ErrBudget], or if
-// it retried and then returned [ErrExhausted], [ErrMaxElapsed], or [ErrDeadline]. If the
-// last error asked for a delay (see [After]), a nested call that returned ErrMaxElapsed
-// or ErrDeadline did not give up in this sense.
+// up, or an error that wraps it. A nested call gave up if it returned [ErrBudget], or
+// if it retried and then returned [ErrExhausted], [ErrMaxElapsed], or [ErrDeadline]. If
+// its last error asked for a delay (see [After]), a nested call that returned
+// ErrMaxElapsed or ErrDeadline did not give up in this sense. Do does not retry the
+// [ErrInvalid] of a nested call either.
 //
-// To retry such an error anyway, return an error that does not wrap it, for example one
-// made with %v instead of %w. The new error hides whether the nested call's error was
-// permanent or asked for a delay, so mark the new error with [Permanent] or [After] if
-// necessary.
+// There are two exceptions: Do retries the error of a nested call that gave up if the
+// outer call has [Unlimited] attempts, or if the error is marked with [Restart]. To
+// retry such an error in other calls, return a new error that does not wrap it, for
+// example one made with %v instead of %w. The new error hides whether the nested call's
+// error was permanent or asked for a delay, so mark the new error with [Permanent] or
+// [After] if necessary.
 //
 // # Testing
 //
@@ -86,7 +91,7 @@ import (
 //     [ErrMaxElapsed].
 //  7. The next attempt would start at or after ctx's deadline: [ErrDeadline].
 //  8. The [Budget] has no token left: [ErrBudget].
-//  9. ctx is done after a hook or during the wait: the same reason as in 2.
+//  9. ctx is done before the wait ends: the same reason as in 2.
 //  10. The Sleep method of a custom [Clock] fails: the error from Sleep.
 //
 // Do calls fn on the goroutine that called Do, and does not start any goroutines. fn

@@ -40,8 +40,8 @@ func (d constant) Delay(int) time.Duration { return time.Duration(d) }
 // has the ceilings 250ms, 500ms, 1s, 2s, 4s, and then 8s.
 //
 // As n grows, the ceiling never decreases and never overflows. An n less than 1 is
-// treated as 1. Max limits the ceiling and not the wait, so the waits remain random when
-// the ceiling has reached Max. The arithmetic is exact if Factor is 2. For other factors,
+// treated as 1. Max applies before the jitter, so the waits remain random after the
+// ceiling has reached Max. The arithmetic is exact if Factor is 2. For other factors,
 // it uses float64 and truncates to whole nanoseconds.
 //
 // If a field is zero, its default applies. To retry without waiting, use Constant(0)

@@ -23,8 +23,8 @@ import (
 //
 // Create one Budget for each dependency, not for each call, and pass it to the calls with
 // [WithBudget]. A call takes the token before it waits, so capacity should be about the
-// number of calls that a short fault can affect at the same time. In a longer outage, the
-// Budget limits the load to at most
+// number of calls that a short fault can affect at the same time. In a longer outage,
+// if each process has its own Budget, the load is at most
 //
 //	1 + capacity × processes ÷ calls
 //

@@ -17,9 +17,9 @@ type Clock interface {
 	// with the deadline of ctx.
 	Now() time.Time
 
-	// Sleep returns nil after d, or ctx's error as soon as ctx is done. Do also calls
-	// Sleep if d is 0, but never if d is negative. Do does not check how long Sleep
-	// took. If Sleep returns an error although ctx is not done, Do stops, and
-	// Error.Reason is the error from Sleep.
+	// Sleep returns nil after d, or ctx's error as soon as ctx is done. Do calls
+	// Sleep even if d is 0, but never passes a negative d. Do does not check how
+	// long Sleep took. If Sleep returns an error although ctx is not done, Do
+	// stops, and Error.Reason is the error from Sleep.
 	Sleep(ctx context.Context, d time.Duration) error
 }

@@ -16,8 +16,8 @@ import "context"
 //	ctx = retry.Override(ctx, retry.WithMaxAttempts(1))
 //
 // If overrides are nested, they apply from the outermost to the innermost, so that the
-// innermost takes precedence. If an option is invalid, each of these calls returns
-// [ErrInvalid]. If ctx is nil, Override returns nil.
+// innermost takes precedence. If an option in opts is invalid, every call that the
+// override affects returns [ErrInvalid]. If ctx is nil, Override returns nil.
 //
 // Override affects every call whose context derives from the result, including the calls
 // of background loops. In production, use Override where one layer decides for the layers

@@ -11,7 +11,8 @@ import (
 // Error.Reason matches one of these errors unless [Do] stopped because ctx was done or
 // because the Sleep method of a [Clock] failed. Use errors.Is to test for them.
 var (
-	// ErrExhausted means that the last attempt that WithMaxAttempts permits failed.
+	// ErrExhausted means that fn failed in the last attempt that WithMaxAttempts
+	// permits.
 	ErrExhausted error = &verdict{text: "attempts exhausted"}
 
 	// ErrNotRetryable means that the error was marked with Permanent, that no
@@ -124,9 +125,10 @@ func (e *Error) As(target any) bool {
 	if !errors.As(e.Reason, target) {
 		return false
 	}
-	// A match in Err takes precedence, unless Do missed a deadline, which is a timeout for
-	// any Err. If Reason does not match, errors.As searches Err next. Searching Err here
-	// in that case would search nested errors repeatedly.
+	// A match in Err takes precedence unless Reason is a missed deadline. A
+	// net.Error must then be a timeout, even if Err is not one. If Reason does not
+	// match, errors.As searches Err next. Searching Err here in that case would
+	// search nested errors repeatedly.
 	if !errors.Is(e.Reason, context.DeadlineExceeded) {
 		errors.As(e.Err, target)
 	}
@@ -163,15 +165,15 @@ func (e *Error) advice() advice {
 	return a
 }
 
-// invalid reports whether an option or argument was invalid. It returns false for the
-// cause of ctx or the error from a Clock, even if this error matches ErrInvalid.
+// invalid reports whether an option or argument was invalid. A Reason that is the cause
+// of ctx or the error from a Clock does not count, even if it matches ErrInvalid.
 func (e *Error) invalid() bool {
 	v, ok := e.Reason.(*verdict)
 	return ok && errors.Is(v, ErrInvalid)
 }
 
-// advise adds to a what e, the error of a nested call, says to the outer call. restarted
-// reports whether a Restart marker wraps e.
+// advise updates a with what e, the error of a nested call, says to the outer call.
+// restarted reports whether a Restart marker wraps e.
 func (e *Error) advise(a *advice, restarted bool) {
 	said := e.advice()
 	gaveUp := said.gaveUp

@@ -7,12 +7,12 @@ import (
 	"time"
 )
 
-// A Jitter returns a random wait for the given ceiling. The ceiling is never negative. A
-// Jitter must use r as its only source of randomness, so that [WithSource] can make the
-// waits reproducible, and must not retain r. A negative wait is treated as 0. A wait
-// above the ceiling is used unchanged. If an error asks for a delay (see [After]), Do
-// adds the wait to the delay, and the ceiling may be higher than the ceiling of the
-// [Backoff]. A Jitter must be safe for concurrent use.
+// A Jitter returns a random wait for the given ceiling. [Do] never passes a negative
+// ceiling or a nil r. A Jitter must use r as its only source of randomness, so that
+// [WithSource] can make the waits reproducible, and must not retain r. A negative wait
+// is treated as 0. A wait above the ceiling is used unchanged. If an error asks for a
+// delay (see [After]), Do adds the wait to the delay, and the ceiling may be higher
+// than the ceiling of the [Backoff]. A Jitter must be safe for concurrent use.
 //
 // Jitter spreads out clients that failed at the same moment, so that they do not collide
 // again when they retry. See Brooker, "Exponential Backoff And Jitter", AWS Architecture

@@ -27,10 +27,9 @@ func Permanent(err error) error {
 //
 // The wait is d plus jitter, so that clients that were given the same delay do not all
 // retry at the same time. The ceiling of the jitter is the ceiling of the [Backoff] or
-// half of d, whichever is higher. If less than d remains between the end of the delay and
-// ctx's deadline or the limit of [WithMaxElapsed], Do uses half of the remaining time
-// instead of half of d. Raising the ceiling above the ceiling of the Backoff therefore
-// does not make Do give up.
+// half of d, whichever is higher. If ctx's deadline or the limit of [WithMaxElapsed]
+// leaves less than d after the delay, Do uses half of the remaining time instead of
+// half of d, so that the higher ceiling does not make Do give up.
 //
 // Do never waits less than d. If d exceeds the limit of [WithMaxRetryAfter], which is 1
 // minute by default, or if the wait would not end before ctx's deadline or the limit of
@@ -54,8 +53,8 @@ func After(err error, d time.Duration) error {
 // Restart returns an error that wraps err and tells [Do] that the attempt made progress
 // before it failed, for example because a session was open for an hour. Do then treats
 // the attempt as the first one: the [Backoff] and [WithMaxAttempts] count from this
-// attempt, the time of [WithMaxElapsed] starts when this attempt ended, and a [Budget]
-// counts this attempt as a success. Restart(nil) returns nil.
+// attempt, the time of [WithMaxElapsed] starts at the end of this attempt, and a
+// [Budget] counts this attempt as a success. Restart(nil) returns nil.
 //
 // If fn marks every error with Restart, Do retries without limit. Mark an error only if
 // the attempt achieved something:
@@ -96,7 +95,8 @@ type advice struct {
 	complete  bool          // whether all of the tree was read
 }
 
-// unmark adds to a what the outermost markers of err say, and returns err without them.
+// unmark updates a with what the outermost markers of err say, and returns err without
+// them.
 func (a *advice) unmark(err error) error {
 	for {
 		m, ok := err.(*marker)
@@ -114,9 +114,9 @@ func (a *advice) add(m *marker) {
 	a.restart = a.restart || m.restart
 }
 
-// read adds to a what the tree of err says. Because a chain of wrapped errors may be
-// long, read does not recurse along it. restarted reports whether a Restart marker wraps
-// err.
+// read updates a with what the tree of err says. Because a chain of wrapped errors may
+// be long, read does not recurse along it. restarted reports whether a Restart marker
+// wraps err.
 func (a *advice) read(err error, restarted bool) {
 	for {
 		switch e := err.(type) {
@@ -145,7 +145,8 @@ func (a *advice) read(err error, restarted bool) {
 	}
 }
 
-// ask adds to a the delay that the RetryAfter method of err returns, if err has one.
+// ask updates a with the delay that the RetryAfter method of err returns, if err has
+// one.
 func (a *advice) ask(err error) {
 	if e, ok := err.(interface{ RetryAfter() time.Duration }); ok {
 		a.after = max(a.after, e.RetryAfter())
@@ -158,8 +159,9 @@ func Is(targets ...error) func(error) bool {
 	return targetsOf(targets).match
 }
 
-// As returns a predicate for [WithRetryIf] that reports whether errors.As finds an error
-// of type E. For example, As[*net.OpError]() returns true for network errors.
+// As returns a predicate for [WithRetryIf] that reports whether errors.As finds an
+// error of type E. For example, the predicate As[*net.OpError]() returns true for most
+// errors of package net.
 func As[E error]() func(error) bool {
 	return func(err error) bool {
 		_, ok := errors.AsType[E](err)

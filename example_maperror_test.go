@@ -18,7 +18,7 @@ type apiError struct {
 
 func (e *apiError) Error() string { return e.code }
 
-// classify marks an error of the client with whether and when to retry it.
+// classify tells Do whether and when to retry an error of the client.
 func classify(_ context.Context, err error) error {
 	if e, ok := errors.AsType[*apiError](err); ok {
 		switch e.code {
@@ -31,7 +31,7 @@ func classify(_ context.Context, err error) error {
 	return err
 }
 
-// A Policy classifies the errors of a client for all calls that use it.
+// A Policy classifies the errors of a client for all calls that use the Policy.
 func ExampleWithMapError() {
 	clock := &retrytest.Clock{}
 	storage := retry.Policy(

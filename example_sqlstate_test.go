@@ -16,8 +16,8 @@ type sqlError interface {
 	SQLState() string
 }
 
-// conflict reports whether a transaction failed because of a concurrent transaction, with
-// a serialization failure or a deadlock.
+// conflict reports whether err is a serialization failure or a deadlock, which
+// concurrent transactions cause.
 func conflict(err error) bool {
 	e, ok := errors.AsType[sqlError](err)
 	return ok && (e.SQLState() == "40001" || e.SQLState() == "40P01")

@@ -83,8 +83,8 @@ func ExampleDo_poll() {
 }
 
 // A job is retried after ten minutes, or later if the server asks for it, although its
-// client has already retried for seconds. If the client does not retry an error, the
-// error ends the job.
+// client has already retried for seconds. If the client finds an error not retryable,
+// the job is not retried either.
 func ExampleDo_nested() {
 	responses := []error{
 		statusError(http.StatusBadGateway),
@@ -135,7 +135,7 @@ func ExampleDoValue() {
 	// Output: it is noon <nil>
 }
 
-// WrapUnary returns a function of the same type that retries.
+// WrapUnary adds retries to a function without changing its type.
 func ExampleWrapUnary() {
 	connect := failTimes(1, errors.New("server misbehaving"))
 	lookup := func(ctx context.Context, host string) (string, error) {
@@ -148,7 +148,7 @@ func ExampleWrapUnary() {
 	// Output: address of db-1 <nil>
 }
 
-// A policy is created once and shared. The options of a call take precedence.
+// A policy is created once and shared. Options after the policy take precedence.
 func ExamplePolicy() {
 	database := retry.Policy(
 		retry.WithMaxAttempts(4),
@@ -181,7 +181,7 @@ func ExamplePermanent() {
 // Keep a session open until ctx is done. If a session lasted longer than a minute
 // before it failed, the backoff starts again.
 func ExampleRestart() {
-	clock := &retrytest.Clock{} // a program uses time.Now and time.Since
+	clock := &retrytest.Clock{} // a real program uses time.Now and time.Since
 	ctx, cancel := context.WithCancel(context.Background())
 	sessions := []func() error{
 		func() error { return errors.New("connection refused") },
@@ -225,7 +225,7 @@ func ExampleWithRetryIf() {
 	// Output: retry: gave up after 3 attempts (not retryable): open cache: permission denied
 }
 
-// Do waits for the time that the server asked for, and adds jitter.
+// The wait is the delay that the server asked for, plus jitter.
 func ExampleAfter() {
 	header := http.Header{"Retry-After": {"30"}}
 	get := failTimes(1, statusError(http.StatusServiceUnavailable))
@@ -258,7 +258,7 @@ func ExampleParseRetryAfter() {
 	// 0s false
 }
 
-// A worker does not sleep for more than ten seconds. If the server asks for more, the
+// A worker accepts a delay of at most ten seconds. If the server asks for more, the
 // worker schedules the job to run again and takes the next job.
 func ExampleWithMaxRetryAfter() {
 	err := retry.Do(context.Background(), func(ctx context.Context) error {

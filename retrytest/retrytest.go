@@ -75,16 +75,16 @@ func (c *Clock) advance(d time.Duration) time.Time {
 
 // LoseReplies returns a context, derived from ctx, that simulates lost replies. If one of
 // the first n attempts of a call of retry.Do with this context succeeds, the attempt
-// fails with err instead, as if its reply had been lost. [retry.PreviousAttempts] counts
-// the attempts. To check that a function is safe to repeat, run the code that retries the
-// function with the context, and check that the result is the same as after a single
-// success.
+// fails with err instead, as if its reply had been lost. An attempt is one of the first
+// n if [retry.PreviousAttempts] returns less than n. To check that a function is safe
+// to repeat, pass the context to the code that retries the function, and check that the
+// result is the same as after a single success.
 //
 // Error maps and the predicates of retry.WithRetryIf receive err, so err should be the
 // error that the client reports for a lost reply, such as io.ErrUnexpectedEOF. If an
 // attempt fails, its error is not replaced. If err is nil, no reply is lost. Each call
-// counts its own attempts, so if an outer call makes several inner calls, each inner call
-// loses replies.
+// counts its own attempts, so if an outer call makes several nested calls, each nested
+// call loses replies.
 func LoseReplies(ctx context.Context, n int, err error) context.Context {
 	return retry.Override(ctx, retry.WithMapError(func(ctx context.Context, actual error) error {
 		if actual == nil && retry.PreviousAttempts(ctx) < n {

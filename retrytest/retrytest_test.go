@@ -43,7 +43,7 @@ func canceled() context.Context {
 	return ctx
 }
 
-// Sleep advances Now at once and records d. With a ctx that is done it only records d.
+// Sleep advances Now immediately and records d. If ctx is done, Sleep only records d.
 func TestClock(t *testing.T) {
 	var c retrytest.Clock
 	start := c.Now()
@@ -69,7 +69,7 @@ func TestClock(t *testing.T) {
 		if !slices.Equal(got, want) {
 			t.Errorf("Waits() = %v, want %v", got, want)
 		}
-		got[0] = 0 // the caller's own
+		got[0] = 0 // the caller may modify its copy
 	}
 }
 
@@ -90,7 +90,7 @@ func TestClockIsSafeForConcurrentUse(t *testing.T) {
 	}
 }
 
-// In place of the success of an attempt among the first n, Do gets err.
+// If one of the first n attempts succeeds, Do gets err instead.
 func TestLoseReplies(t *testing.T) {
 	noWait := retry.WithBackoff(retry.Constant(0))
 	for _, test := range []struct {
@@ -141,7 +141,7 @@ func TestLoseReplies(t *testing.T) {
 	}
 }
 
-// Nested calls lose replies each.
+// Each nested call loses its own replies.
 func TestLoseRepliesOfNestedCalls(t *testing.T) {
 	calls := 0
 	err := retry.Do(retrytest.LoseReplies(t.Context(), 1, errLost), func(ctx context.Context) error {
@@ -185,8 +185,8 @@ func (b *bank) debit(amount int, key string) error {
 	return nil
 }
 
-// If the reply to the first request is lost, pay debits twice without an idempotency key,
-// and once if all attempts carry the key that was made before Do.
+// If the reply to the first request is lost, pay debits the account twice without an
+// idempotency key, but only once if all attempts use the same key.
 func ExampleLoseReplies() {
 	pay := func(ctx context.Context, b *bank, key string) error {
 		return retry.Do(ctx, func(context.Context) error {

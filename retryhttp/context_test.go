@@ -176,8 +176,8 @@ func TestBodyOfEndedContext(t *testing.T) {
 	}
 }
 
-// TestErrorOfBody checks that an error of the body stays as it is if the caller's context
-// is alive.
+// TestErrorOfBody checks that an error of the body is not replaced if the caller's
+// context is not done.
 func TestErrorOfBody(t *testing.T) {
 	bothProtocols(t, func(t *testing.T, h2 bool) {
 		s := start(t, h2, func(w http.ResponseWriter, r *http.Request, n int) {
@@ -199,7 +199,8 @@ func TestErrorOfBody(t *testing.T) {
 	})
 }
 
-// TestAttemptTimeout checks that an attempt timeout is retried, and its error.
+// TestAttemptTimeout checks that an attempt that times out is retried, and checks the
+// error.
 func TestAttemptTimeout(t *testing.T) {
 	bothProtocols(t, func(t *testing.T, h2 bool) {
 		s := start(t, h2, func(w http.ResponseWriter, r *http.Request, n int) {
@@ -217,7 +218,7 @@ func TestAttemptTimeout(t *testing.T) {
 }
 
 // TestAttemptTimeoutOfBase checks that the error is the cause of the attempt's context,
-// whatever Base returns, and that a response which comes too late is closed.
+// regardless of what Base returns, and that a response that arrives too late is closed.
 func TestAttemptTimeoutOfBase(t *testing.T) {
 	late := newSpyBody("response")
 	for name, outcome := range map[string]struct {
@@ -275,7 +276,7 @@ func (c *slowContext) Done() <-chan struct{} {
 	return c.Context.Done()
 }
 
-// TestAttemptTimeoutAfterBase checks that a timeout which expires as soon as Base has
+// TestAttemptTimeoutAfterBase checks that a timeout that expires as soon as Base has
 // returned does not end the body.
 func TestAttemptTimeoutAfterBase(t *testing.T) {
 	bubble(t, func(t *testing.T) {
@@ -346,7 +347,7 @@ func TestClientTimeout(t *testing.T) {
 		client.Timeout = 30 * time.Millisecond
 		_, err := client.Get(s.URL)
 		checkTimeout(t, err)
-		if got := s.requests.Load(); got > 1 { // none if it took the connection too long
+		if got := s.requests.Load(); got > 1 { // 0 if connecting took too long
 			t.Errorf("requests = %d, want 1", got)
 		}
 	})
@@ -404,8 +405,8 @@ func checkTimeout(t *testing.T, err error) {
 	}
 }
 
-// TestStalledResponse checks that a response which does not end delays the next attempt
-// by 100 ms, and that then its attempt's context ends.
+// TestStalledResponse checks that a response that does not end delays the next attempt
+// by 100 ms, and that the context of its attempt then ends.
 func TestStalledResponse(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var bodies []*stalledBody
@@ -481,7 +482,7 @@ type foreignContext struct{ context.Context }
 func (foreignContext) Value(any) any { return nil }
 
 // TestContextOfAttemptEnds checks when the context of an attempt ends, and that the
-// caller's context refers to nothing of the attempt then.
+// caller's context then holds no reference to the attempt.
 func TestContextOfAttemptEnds(t *testing.T) {
 	readToEnd := func(t *testing.T, resp *http.Response) { io.Copy(io.Discard, resp.Body) }
 	closeBody := func(t *testing.T, resp *http.Response) { resp.Body.Close() }
@@ -568,7 +569,7 @@ func TestContextOfAttemptEnds(t *testing.T) {
 }
 
 // TestCallerEndsAttempt checks that the caller's context ends the context of an attempt
-// whose body is open, also if that is an io.Writer.
+// whose body is open, even if the body is an io.Writer.
 func TestCallerEndsAttempt(t *testing.T) {
 	for name, body := range map[string]io.ReadCloser{
 		"body": newSpyBody("response"),

@@ -27,7 +27,7 @@ func unreliable() *httptest.Server {
 	}))
 }
 
-// fast replaces the default waits so that the examples take no time.
+// fast replaces the default waits so that the examples take little time.
 var fast = retry.WithBackoff(retry.Constant(time.Millisecond))
 
 // Set the Transport of a client to make the client retry.
@@ -136,7 +136,7 @@ func ExampleTransport_hooks() {
 
 // A service that gave up reports this in a header of its response, and its clients do not
 // retry the response. Of the three services, only the service that calls the broken
-// database retries, so one request causes 4 calls of the database instead of 64.
+// database retries, so one request causes 4 calls to the database instead of 64.
 func ExampleTransport_services() {
 	const gaveUp = "X-Retries-Exhausted"
 
@@ -154,7 +154,8 @@ func ExampleTransport_services() {
 		},
 	}}
 
-	// A service calls the next one, and reports its failure.
+	// service starts a server that calls next and reports in the header that it
+	// gave up.
 	service := func(next string) *httptest.Server {
 		return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			req, err := http.NewRequestWithContext(r.Context(), "GET", next, nil)

@@ -27,7 +27,7 @@ var errBoom = errors.New("boom")
 // quiet hides what servers log about connections that tests break.
 var quiet = log.New(io.Discard, "", 0)
 
-// noJitter makes the wait exactly what the server asked for.
+// noJitter makes the wait equal to the delay that the server asked for.
 func noJitter(time.Duration, *rand.Rand) time.Duration { return 0 }
 
 // attempts is a policy of n attempts without waits.
@@ -80,7 +80,7 @@ func start(t *testing.T, h2 bool, handler func(w http.ResponseWriter, r *http.Re
 	return s
 }
 
-// client returns a client of s that retries by policy.
+// client returns a client of s that retries according to policy.
 func (s *server) client(policy retry.Option) *http.Client {
 	return &http.Client{Transport: s.transport(policy)}
 }
@@ -166,7 +166,7 @@ func (s *source) body() io.ReadCloser {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.made++
-	// Not a strings.Reader, so that the length is unknown.
+	// The body hides the strings.Reader, so that its length is unknown.
 	return &sourceBody{Reader: struct{ io.Reader }{strings.NewReader(s.text)}, source: s}
 }
 
@@ -206,7 +206,7 @@ func newRequest(t *testing.T, method, url string, s *source) *http.Request {
 	return req
 }
 
-// get returns a request of a fake Base.
+// get returns a GET request for a fake Base.
 func get(ctx context.Context) *http.Request {
 	req, err := http.NewRequestWithContext(ctx, "GET", "http://service.example/", nil)
 	if err != nil {
@@ -245,7 +245,8 @@ func checkRequests(t *testing.T, got interface{ Load() int32 }, want int32) {
 	}
 }
 
-// eventually waits for what another goroutine does. The limit is reached only by a failure.
+// eventually waits until done, which depends on another goroutine, returns true. The
+// test reaches the limit only if it fails.
 func eventually(t *testing.T, what string, done func() bool) {
 	t.Helper()
 	for range 2000 {

@@ -138,7 +138,7 @@ func TestRedirects(t *testing.T) {
 	})
 }
 
-// TestSharedTransport shares one Transport, with -race.
+// TestSharedTransport shares one Transport between goroutines, for the race detector.
 func TestSharedTransport(t *testing.T) {
 	bothProtocols(t, func(t *testing.T, h2 bool) {
 		var first sync.Map
@@ -177,7 +177,7 @@ func TestNothingIsLeft(t *testing.T) {
 	bothProtocols(t, func(t *testing.T, h2 bool) {
 		before := runtime.NumGoroutine()
 		s := start(t, h2, func(w http.ResponseWriter, r *http.Request, n int) {
-			io.Copy(io.Discard, r.Body) // only then the server notices that the client left
+			io.Copy(io.Discard, r.Body) // otherwise the server does not notice that the client left
 			switch r.URL.Path {
 			case "/fail":
 				w.WriteHeader(503)
@@ -242,7 +242,8 @@ func TestOverride(t *testing.T) {
 	checkRequests(t, &s.requests, 1)
 }
 
-// TestLoseReplies is the drill: only what is safe to repeat is sent again.
+// TestLoseReplies checks that, if replies are lost, only requests that are safe to
+// repeat are sent again.
 func TestLoseReplies(t *testing.T) {
 	tests := []struct {
 		method, key string

@@ -322,8 +322,8 @@ func TestWhichRequestsAreRepeated(t *testing.T) {
 	}
 }
 
-// TestPost checks what a server sees of a POST without a key, with one, and with the
-// empty slice.
+// TestPost checks what a server receives for a POST without a key, with a key, and with
+// the empty slice.
 func TestPost(t *testing.T) {
 	tests := []struct {
 		name   string
@@ -365,8 +365,8 @@ func TestPost(t *testing.T) {
 	}
 }
 
-// TestPostOfRefusedConnection checks that a POST without a key is repeated if nothing of
-// it was sent.
+// TestPostOfRefusedConnection checks that a POST without a key is repeated if no part
+// of it was sent.
 func TestPostOfRefusedConnection(t *testing.T) {
 	s := start(t, false, failFirst(0))
 	bodies := &source{text: "order"}
@@ -413,7 +413,7 @@ func TestPostOfRefusedProxy(t *testing.T) {
 }
 
 // TestPostOfBrokenConnection checks that a POST without a key is not repeated if it may
-// have reached the server, and that the error is the one of Base.
+// have reached the server, and that RoundTrip returns the error of Base.
 func TestPostOfBrokenConnection(t *testing.T) {
 	for _, op := range []string{"read", "write", "remote error"} {
 		broken := &net.OpError{Op: op, Net: "tcp", Err: errBoom}
@@ -433,8 +433,8 @@ func TestPostOfBrokenConnection(t *testing.T) {
 	}
 }
 
-// TestNothingOverrulesSafety checks that neither options nor error maps get a request
-// sent again that is not safe to repeat.
+// TestNothingOverrulesSafety checks that neither options nor error maps make a
+// Transport repeat a request that is not safe to repeat.
 func TestNothingOverrulesSafety(t *testing.T) {
 	dropMark := retry.WithMapError(func(_ context.Context, err error) error {
 		if err == nil {

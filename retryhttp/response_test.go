@@ -72,7 +72,8 @@ func TestRetry(t *testing.T) {
 	}
 }
 
-// TestStatusErrorIsWhatPolicySees checks what hooks, filters and error maps get.
+// TestStatusErrorIsWhatPolicySees checks what hooks, predicates, and error maps
+// receive.
 func TestStatusErrorIsWhatPolicySees(t *testing.T) {
 	s := start(t, false, failFirst(2))
 	var seen []string
@@ -183,8 +184,8 @@ func TestRetryAfterOfServer(t *testing.T) {
 	}
 }
 
-// TestLastResponse checks that the caller gets the last response, whatever the reason to
-// stop, with a body that arrives after RoundTrip has returned.
+// TestLastResponse checks that the caller gets the last response, regardless of the
+// reason for stopping, with a body that arrives after RoundTrip has returned.
 func TestLastResponse(t *testing.T) {
 	wrap := func(_ context.Context, err error) error { return fmt.Errorf("wrapped: %w", err) }
 	hour, cancel := context.WithTimeout(t.Context(), time.Hour)
@@ -244,7 +245,7 @@ func TestLastResponse(t *testing.T) {
 	}
 }
 
-// TestLastResponseIsUntouched checks that nothing of the last response is read.
+// TestLastResponseIsUntouched checks that the body of the last response is not read.
 func TestLastResponseIsUntouched(t *testing.T) {
 	var bodies []*spyBody
 	transport := &retryhttp.Transport{
@@ -272,8 +273,8 @@ func TestLastResponseIsUntouched(t *testing.T) {
 	}
 }
 
-// TestResponseThatIsNotReturned checks that a response is closed if RoundTrip returns an
-// error, and which error it is.
+// TestResponseThatIsNotReturned checks that a response is closed if RoundTrip returns
+// an error, and checks the error.
 func TestResponseThatIsNotReturned(t *testing.T) {
 	other := func(_ context.Context, err error) error { return errBoom }
 	permanent := func(_ context.Context, err error) error { return retry.Permanent(errBoom) }
@@ -473,7 +474,7 @@ func TestTrailers(t *testing.T) {
 	})
 }
 
-// An atEOF calls a function when the reader ends.
+// An atEOF is a reader that calls f when it returns io.EOF.
 type atEOF struct {
 	io.Reader
 	f func()

@@ -9,17 +9,18 @@
 //
 // # Responses
 //
-// If all attempts fail, the caller gets the response of the last attempt and a nil error,
-// as from a client that does not retry: a 503 is returned as a 503, with its header and
-// its body. A loop around the client, or another Transport, should therefore not retry
-// the statuses that the Transport has already retried, because that would multiply the
+// If no attempt succeeds, the caller gets the response of the last attempt, if there is
+// one, and a nil error, as from a client that does not retry: a 503 is returned as a
+// 503, with its header and its body. A loop around the client, or a second Transport
+// around the first, should not retry the same statuses, because that would multiply the
 // attempts.
 //
 // # Requests that are safe to repeat
 //
-// A request may have taken effect even if no response arrived. Therefore, only the
-// methods that HTTP defines as idempotent are retried: GET, HEAD, OPTIONS, TRACE, PUT,
-// and DELETE. If the response to a DELETE is lost, the response to the retry may be 404.
+// A request may have taken effect even if no response arrived. Therefore, a request is
+// normally retried only if HTTP defines its method as idempotent: GET, HEAD, OPTIONS,
+// TRACE, PUT, and DELETE. If the response to a DELETE is lost, the response to the
+// retry may be 404.
 //
 // A POST or PATCH is retried if it has an Idempotency-Key (or X-Idempotency-Key) header,
 // which lets the server recognize a repeated request:
@@ -43,11 +44,11 @@
 // # Timeouts
 //
 // [retry.WithAttemptTimeout] limits the time until the header of the response arrives,
-// for each attempt. If an attempt times out, even while it connects, the request may have
-// been sent, so a POST without a key is not retried. The attempt timeout does not limit
-// the time to read the body of the response, so it is safe to use with large bodies.
-// [http.Client].Timeout, or a deadline of the request's context, limits the total time of
-// all attempts, the waits between them, and the reading of the body.
+// for each attempt. If an attempt times out, the Transport does not know whether the
+// request was sent, so it does not retry a POST without a key. The attempt timeout does
+// not limit the time to read the body of the response, so it is safe to use with large
+// bodies. [http.Client].Timeout, or a deadline of the request's context, limits the
+// total time of all attempts, the waits between them, and the reading of the body.
 //
 // # Services that call services
 //
@@ -74,8 +75,8 @@ import (
 )
 
 // A Transport is an [http.RoundTripper] that sends a request again if the attempt failed
-// and the request is safe to repeat. The zero value is ready to use. A Transport is safe
-// for concurrent use if its Base is.
+// and the request is safe to repeat. The zero value is ready to use. A Transport is
+// safe for concurrent use if Base, Retry, and the functions and values in Policy are.
 //
 // An attempt fails if Base returns an error or if Retry returns true for its response.
 // All errors of Base are retried, except if a certificate is invalid, if the server does
@@ -117,7 +118,7 @@ type Transport struct {
 
 // RoundTrip sends req until an attempt succeeds or the policy gives up. It returns the
 // response of the last attempt, if there was one, regardless of its status. RoundTrip
-// does not modify req, except that it closes the body.
+// does not modify req, except that it reads and closes the body.
 //
 // The error is a [*retry.Error] if no attempt was made, if the last attempt failed
 // without a response, if the context of req ended during the wait after a response, or if
@@ -236,7 +237,8 @@ func (x *exchange) attempt(ctx context.Context) (*http.Response, error) {
 // send calls Base. It returns either a response or an error, or neither if Base returned
 // neither.
 func (x *exchange) send(ctx context.Context, body io.ReadCloser) (*http.Response, error) {
-	// A context derived from ctx would end with the attempt timeout, while the body is read.
+	// A context derived from ctx would end with the attempt timeout, possibly while
+	// the body is read.
 	own, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })
 	defer func() {
@@ -287,7 +289,7 @@ func (x *exchange) keep(resp *http.Response, cancel context.CancelCauseFunc) {
 func (x *exchange) discard(_ context.Context, ev retry.Event) {
 	x.err = ev.Err
 	if body, ok := x.body.(*responseBody); ok && x.resp != nil {
-		// Reading more than this costs more than opening a new connection.
+		// Reading more than this may cost more than opening a new connection.
 		timer := time.AfterFunc(100*time.Millisecond, x.end)
 		io.CopyN(io.Discard, body, 64<<10)
 		timer.Stop()

@@ -20,10 +20,10 @@ import "context"
 // override affects returns [ErrInvalid]. If ctx is nil, Override returns nil.
 //
 // Override affects every call whose context derives from the result, including the calls
-// of background loops. In production, use Override where one layer decides for the layers
-// below it, as in the second example, and start background loops from another context. A
-// hook in opts must not call Do with the context that the hook receives, because that
-// call would run the same hook.
+// of background loops. In production, use Override where one layer decides for the
+// layers below it, as in the second example, and start background loops with a context
+// that is not derived from the result. A hook in opts must not call Do with the context
+// that the hook receives, because that call would run the same hook.
 func Override(ctx context.Context, opts ...Option) context.Context {
 	if ctx == nil {
 		return nil

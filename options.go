@@ -264,8 +264,8 @@ func WithClock(c Clock) Option {
 
 // WithRetryIf makes [Do] retry an error only if at least one of preds returns true for
 // it. Otherwise, Do returns [ErrNotRetryable]. [Is] and [As] return such predicates. Do
-// calls preds in order until one returns true, with the error that fn and the error
-// maps returned. Do does not call preds for an error that is marked with [Permanent] or
+// calls preds in order until one returns true. They receive the error of fn, after the
+// error maps. Do does not call preds for an error that is marked with [Permanent] or
 // comes from a nested call that gave up, because Do does not retry such an error
 // anyway. (For exceptions, see [Unlimited] and [Restart].) By default, Do retries all
 // other errors.

@@ -41,15 +41,14 @@
 // up, or an error that wraps it. A nested call gave up if it returned [ErrBudget], or
 // if it retried and then returned [ErrExhausted], [ErrMaxElapsed], or [ErrDeadline]. If
 // its last error asked for a delay (see [After]), a nested call that returned
-// ErrMaxElapsed or ErrDeadline did not give up in this sense. Do does not retry the
-// [ErrInvalid] of a nested call either.
+// ErrMaxElapsed or ErrDeadline did not give up in this sense.
 //
-// There are two exceptions: Do retries the error of a nested call that gave up if the
-// outer call has [Unlimited] attempts, or if the error is marked with [Restart]. To
-// retry such an error in other calls, return a new error that does not wrap it, for
-// example one made with %v instead of %w. The new error hides whether the nested call's
-// error was permanent or asked for a delay, so mark the new error with [Permanent] or
-// [After] if necessary.
+// Do retries the error of a nested call that gave up in two cases: if the outer call
+// has [Unlimited] attempts, or if the error is marked with [Restart]. To retry such an
+// error in other cases, return a new error that does not wrap it, for example one made
+// with %v instead of %w. The new error hides whether the nested call's error was
+// permanent or asked for a delay, so mark the new error with [Permanent] or [After] if
+// necessary.
 //
 // # Testing
 //

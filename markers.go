@@ -11,8 +11,9 @@ import (
 //
 // The marker works anywhere in the tree of the error that fn returns, for example if it
 // is wrapped with %w or joined with errors.Join. If the marker is outermost, Do removes
-// it, so that [Error].Err and Event.Err are err itself. An error that is permanent for a
-// nested call is also permanent for the outer call.
+// it, so that [Error].Err and Event.Err are err itself. If a nested call returns
+// [ErrInvalid] or an error that is permanent for it, the error is also permanent for
+// the outer call.
 func Permanent(err error) error {
 	if err == nil {
 		return nil

@@ -125,7 +125,7 @@ type Transport struct {
 // an error map replaced the StatusError of the response. There is one exception: if the
 // first attempt fails and cannot be followed by another, because req is not safe to
 // repeat or because Base would return the same error again, RoundTrip returns the error
-// of Base.
+// of Base, after the error maps.
 //
 // When the context of req ends, the attempts, the waits, and the reading of the returned
 // body end. An attempt timeout does not apply to the returned body.

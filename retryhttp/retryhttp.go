@@ -121,11 +121,11 @@ type Transport struct {
 // does not modify req, except that it reads and closes the body.
 //
 // The error is a [*retry.Error] if no attempt was made, if the last attempt failed
-// without a response, if the context of req ended during the wait after a response, or if
-// an error map replaced the StatusError of the response. There is one exception: if the
-// first attempt fails and cannot be followed by another, because req is not safe to
-// repeat or because Base would return the same error again, RoundTrip returns the error
-// of Base, after the error maps.
+// without a response, if the context of req ended during the wait after a response, or
+// if the error maps returned an error that does not wrap the StatusError of the
+// response. There is one exception: if the first attempt fails and cannot be followed
+// by another, because req is not safe to repeat or because Base would return the same
+// error again, RoundTrip returns the error of Base, after the error maps.
 //
 // When the context of req ends, the attempts, the waits, and the reading of the returned
 // body end. An attempt timeout does not apply to the returned body.

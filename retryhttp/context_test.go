@@ -519,7 +519,8 @@ func TestContextOfAttemptEnds(t *testing.T) {
 					Base: baseFunc(func(req *http.Request) (*http.Response, error) {
 						object := new([64]byte)
 						ctx := req.Context()
-						// As long as ctx is referred to, object is.
+						// The object is reachable as long as
+						// ctx is.
 						context.AfterFunc(ctx, func() { runtime.KeepAlive(object) })
 						objects = append(objects, weak.Make(object))
 						ctxs = append(ctxs, ctx)

@@ -187,7 +187,7 @@ func TestBodyIsClosedWithoutAttempt(t *testing.T) {
 			if body.closes.Load() != 1 {
 				t.Errorf("body was closed %d times, want 1", body.closes.Load())
 			}
-			// It must also do without a body.
+			// A request without a body must get the same error.
 			if _, err := transport.RoundTrip(get(test.ctx)); !errors.Is(err, test.want) {
 				t.Errorf("error = %v, want %v", err, test.want)
 			}
@@ -483,7 +483,8 @@ func TestNothingOverrulesSafety(t *testing.T) {
 			if !ok || resp != nil {
 				t.Fatalf("RoundTrip() = %v, %v, want a *retry.Error", resp, err)
 			}
-			// Each error map of the test drops the mark each time.
+			// Each error map of the test removes the Permanent marker after
+			// every attempt.
 			if e.Attempts != 5 || e.Err.Error() != test.want {
 				t.Errorf("error = %v, want 5 attempts that end with %s", e, test.want)
 			}

@@ -209,7 +209,7 @@ type exchange struct {
 	err    error          // what the error maps returned, if the wait for another attempt began
 }
 
-// attempt is the function that Do calls.
+// attempt is the function that DoValue calls.
 func (x *exchange) attempt(ctx context.Context) (*http.Response, error) {
 	if x.final {
 		return nil, retry.Permanent(x.err) // an error map removed the marker

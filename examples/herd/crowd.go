@@ -84,7 +84,7 @@ func (c crowd) manners() []manner {
 		fullSpread: {"jitter of this package",
 			func(*limiter) error { return retry.After(err, c.retryAfter) },
 			retry.FullJitter},
-		oracle: {"oracle: everyone returns in turn",
+		oracle: {"oracle: different delays",
 			func(l *limiter) error { return retry.After(err, l.nextTurn()) },
 			func(time.Duration, *rand.Rand) time.Duration { return 0 }},
 	}
@@ -185,7 +185,7 @@ func (c crowd) report(seed uint64, done func(part float64)) report {
 		title: "Retry-After sends a crowd back together unless the jitter is wide",
 		setup: fmt.Sprintf("%d clients call at the same instant. The server admits %d requests per second and tells all other clients to "+
 			"return after %.0f s. The jitter of the backoff alone spreads the first returns over 250 ms; this package spreads them over half of the delay. "+
-			"An oracle tells each client its turn.",
+			"For comparison, an oracle tells each client when the server will admit it.",
 			c.clients, c.rate, c.retryAfter.Seconds()),
 		tables: []table{t},
 		caption: fmt.Sprintf("With the jitter of this package, the server receives %.0f%% fewer requests than with the jitter of the backoff alone, "+

@@ -144,7 +144,7 @@ func (m metastable) report(seed uint64, done func(part float64)) report {
 		tables: []table{t},
 		caption: fmt.Sprintf("After the stall, queueing takes longer than the timeout of %.0f s, so every request times out. Without retries, the "+
 			"queue drains and the server recovers. With 3 retries, every call is sent four times, and the queue never drains. With a budget of "+
-			"10 tokens plus 0.1 per success, the server recovers as soon as without retries. %d runs; means ± standard error.",
+			"10 tokens plus 0.1 per success, the server recovers as fast as without retries. %d runs; means ± standard error.",
 			m.timeout.Seconds(), m.runs),
 		figure: figure{panels: []panel{load, goodput}},
 	}
@@ -293,7 +293,7 @@ func (tr trigger) report(seed uint64, done func(part float64)) report {
 	return report{
 		title: "Retries keep the server down after trigger A unless there is a budget",
 		setup: fmt.Sprintf("A server that can handle %d requests per second receives %.0f calls per second and slows down once. It keeps working on "+
-			"requests whose clients have already timed out (after %.0f s). The clients resend at once, up to 4 times. The calls are made at an "+
+			"requests whose clients have already timed out (after %.0f s). The clients resend immediately, up to 4 times. The calls are made at an "+
 			"even pace, except in the random runs.",
 			a.capacity, a.rate, a.timeout.Seconds()),
 		tables: []table{t},

@@ -162,8 +162,8 @@ func (p price) report(seed uint64, done func(part float64)) report {
 	return report{
 		title: "A budget limits the load at any rate of failures, and costs little at low rates",
 		setup: fmt.Sprintf("%d clients make %.0f calls per second each. Each request fails with the same probability, independently of the others. "+
-			"A budget has 10 tokens plus 0.1 per success, and a retry that succeeds returns its token. To show what that is for, the simulation "+
-			"takes the token away again in one case. The columns are the percentages of requests that fail.", p.clients, time.Second.Seconds()/p.pace.Seconds()),
+			"A budget has 10 tokens plus 0.1 per success, and a retry that succeeds returns its token. For comparison, in one case a retry that "+
+			"succeeds does not return its token. The columns are the percentages of requests that fail.", p.clients, time.Second.Seconds()/p.pace.Seconds()),
 		tables: []table{
 			of("requests per call", bill.load, "%.2f"),
 			of("calls that succeed (%)", percentage, "%.1f"),

@@ -5,7 +5,7 @@
 //	go -C benchmarks run .
 //
 // To compare this tree with another version of package retry, which must have the API
-// of version 1 at least, check it out and name its directory:
+// of version 0.1.0 at least, check it out and name its directory:
 //
 //	git worktree add /tmp/v1 db6c4a2
 //	go -C benchmarks run . -v1 /tmp/v1

@@ -1,6 +1,6 @@
 // Links checks the links between the files of the repository: in every Markdown file
 // below the current directory, each relative link must name a file that git knows, and
-// each fragment a heading. It asks no server.
+// each fragment must name a heading. Links to other sites are not checked.
 package main
 
 import (
@@ -30,7 +30,7 @@ func main() {
 		log.Fatal("git ls-files: ", err)
 	}
 	known := map[string]bool{".": true} // files and their directories
-	texts := map[string]string{}        // the Markdown files, without blocks of code
+	texts := map[string]string{}        // the Markdown files, without code blocks
 	for name := range strings.SplitSeq(strings.TrimSuffix(string(out), "\x00"), "\x00") {
 		if strings.HasSuffix(name, ".md") {
 			data, err := os.ReadFile(name)
@@ -67,7 +67,7 @@ func main() {
 	fmt.Printf("%d links in %d files\n", links, len(texts))
 }
 
-// check returns an error if u, in the file from, leads nowhere.
+// check returns an error if the link u in the file from is broken.
 func check(from string, u *url.URL, known map[string]bool, texts map[string]string) error {
 	to := from
 	if u.Path != "" {

@@ -121,7 +121,7 @@ func TestFetchOutage(t *testing.T) {
 	if r := c.fetch(unhurried(new(retrytest.Clock)), "guide"); r.err != nil {
 		t.Fatal(r.err)
 	}
-	s.close() // with an idle connection of the client
+	s.close() // also closes the client's idle connection
 
 	address := strings.TrimPrefix(s.url, "http://")
 	refused := 0
@@ -161,7 +161,7 @@ func TestFailure(t *testing.T) {
 		{"seconds", 503, date, "3", retry.ErrExhausted, 3 * time.Second, 3 * time.Second},
 		{"date by the server's clock", 503, date, "Mon, 01 Jan 2001 10:00:02 GMT", retry.ErrExhausted, 2 * time.Second, 2 * time.Second},
 		{"date in the past", 503, date, "Mon, 01 Jan 2001 09:59:59 GMT", retry.ErrExhausted, 0, 0},
-		{"date without the server's clock", 503, "", inAnHour, retry.ErrExhausted, 50 * time.Minute, time.Hour},
+		{"date by the client's clock", 503, "", inAnHour, retry.ErrExhausted, 50 * time.Minute, time.Hour},
 		{"nonsense", 503, date, "soon", retry.ErrExhausted, 0, 0},
 		{"none", 500, date, "", retry.ErrExhausted, 0, 0},
 		{"client error", 404, date, "3", retry.ErrNotRetryable, 0, 0},

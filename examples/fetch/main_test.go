@@ -21,7 +21,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// TestProcess tests the exit status, and that only run writes to stderr.
+// TestProcess tests the exit status of the process and what it writes to stderr.
 func TestProcess(t *testing.T) {
 	for _, tc := range []struct {
 		args   []string
@@ -67,7 +67,7 @@ func runFast(t *testing.T, args ...string) (status int, stdout, stderr string) {
 	return status, out.String(), errs.String()
 }
 
-// fields returns the words of the line of the table that is about document.
+// fields returns the words of document's line in the table.
 func fields(t *testing.T, stdout, document string) []string {
 	t.Helper()
 	_, table, _ := strings.Cut(stdout, "DOC ")
@@ -157,7 +157,7 @@ func TestEveryRequestFails(t *testing.T) {
 		t.Errorf("stderr %q, want %q", stderr, want)
 	}
 	if retries := strings.Count(stdout, "attempt="); retries != budgetCapacity {
-		t.Errorf("%d retries, want %d, all that the budget has:\n%s", retries, budgetCapacity, stdout)
+		t.Errorf("%d retries, want %d, the capacity of the budget:\n%s", retries, budgetCapacity, stdout)
 	}
 	for document, want := range map[string]string{
 		"guide": "5 attempts exhausted:",
@@ -178,7 +178,7 @@ func TestEveryRequestFails(t *testing.T) {
 }
 
 func TestSameSeedSameOutput(t *testing.T) {
-	// Every fault except a timeout occurs, so that the run takes no time.
+	// The seed produces every fault except a slow response, so that the run takes no real time.
 	eventful := func(s *server) bool {
 		return s.meets(busySeconds) && s.meets(busyDate) && s.meets(broken) && s.meets(cut) && !s.meets(slow) &&
 			s.retriesInVain() < budgetCapacity
@@ -224,8 +224,8 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
-// TestLongestRun tests that the deadline of a run lies beyond what the options permit.
-// Otherwise runs with the same seed could differ.
+// TestLongestRun tests that a run always ends before its deadline. A deadline that is near
+// can change the waits, so runs with the same seed could differ.
 func TestLongestRun(t *testing.T) {
 	// Each document can have a retry that succeeds in addition to the retries that the
 	// budget permits, and a last attempt that times out.

@@ -22,7 +22,7 @@ type contention struct {
 	runs           int   // for each way and size
 }
 
-// The times are the times of the article. However, the article's program doubles the base
+// The times are taken from the article. However, the article's program doubles the base
 // before the first backoff, whereas the first ceiling of an Exponential is Base. A base
 // of 5 ms in the article therefore corresponds to a Base of 10 ms, which the last way
 // uses.

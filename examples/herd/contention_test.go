@@ -18,8 +18,8 @@ func TestContention(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes long with the race detector")
 	}
-	// The ratios do not depend on the scale of time. They differ in a faster world
-	// only if the delays are coarser than a nanosecond.
+	// The ratios do not depend on the scale of time, unless the code rounds the delays
+	// to more than a nanosecond.
 	faster := theContention
 	faster.hopMean /= 1000
 	faster.hopSD /= 1000
@@ -42,11 +42,11 @@ func TestContention(t *testing.T) {
 			of   func(way int) sample
 			way  int
 			to   int
-			// The result of 1000 runs of another program, which follows the article's
-			// and shares no code with this one.
+			// The result of 1000 runs of another program, which follows the program of the
+			// article and shares no code with this one.
 			want float64
-			// The bound is fixed, so that a fault cannot widen it. It is at least 4
-			// standard errors.
+			// The bound is fixed, so that a bug cannot widen it. It is at least 4 standard
+			// errors.
 			within float64
 		}{
 			{"calls, full jitter to no backoff", calls, fullJitter, noBackoff, 0.3612, 0.005},
@@ -63,7 +63,7 @@ func TestContention(t *testing.T) {
 				t.Errorf("%s: %s: %.4f ± %.4f, want %.4f", world.name, tt.what, got, se, tt.want)
 			}
 			if 4*se > tt.within {
-				t.Errorf("%s: %s: standard error %.4f, want a quarter of %.4f at most", world.name, tt.what, se, tt.within)
+				t.Errorf("%s: %s: standard error %.4f, want at most a quarter of %.4f", world.name, tt.what, se, tt.within)
 			}
 		}
 	}

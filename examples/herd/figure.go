@@ -25,7 +25,8 @@ type table struct {
 	rows [][]string
 }
 
-// textWidth is the number of columns of a terminal that the text fits.
+// textWidth is the number of columns at which the text is wrapped, so that it fits a
+// terminal.
 const textWidth = 80
 
 func (r report) String() string {
@@ -68,7 +69,7 @@ func (t table) String() string {
 	return b.String()
 }
 
-// meanAndError returns the cell for s.
+// meanAndError returns the text of a cell with the mean of s and its standard error.
 func meanAndError(format string, s sample) string {
 	return fmt.Sprintf(format+" ±"+format, s.mean(), s.se())
 }
@@ -117,15 +118,15 @@ type line struct {
 
 type point struct{ x, y float64 }
 
-// A label is text of the color of a line. It starts at a point and can have a
-// leader to another one.
+// A label is text in the color of a line. It starts at a point and can have a
+// leader, a thin line to another point.
 type label struct {
 	color, text string
 	at          point
 	leader      *point
 }
 
-// A band is a part of x that is shaded. It is absent if its name is empty.
+// A band is a shaded interval of x. If its name is empty, there is no band.
 type band struct {
 	name string
 	window
@@ -198,7 +199,7 @@ const (
 	noteHeight   = 20.0
 )
 
-// svg draws the figure: the message, the panels and the note.
+// svg draws the figure: the title, the panels, and the note.
 func (r report) svg() string {
 	d := new(drawing)
 	y := figureMargin + 12
@@ -220,13 +221,13 @@ func (r report) svg() string {
 `, number(figureWidth), number(y+figureMargin/2), escape(r.title+". "+r.setup), style, &d.elements)
 }
 
-// A drawing collects elements of SVG.
+// A drawing collects SVG elements.
 type drawing struct{ elements strings.Builder }
 
 // panel draws the plot of p into a rectangle, and its title and numbers around it.
 func (d *drawing) panel(p panel, left, top, width, height float64) {
-	// The conversions keep processors from fusing product and sum, which would
-	// round differently.
+	// The conversions keep the compiler from fusing the product and the sum, which
+	// would round differently.
 	atX := func(v float64) float64 { return left + float64((v-p.x.begin)/(p.x.end-p.x.begin)*width) }
 	atY := func(v float64) float64 { return top + height - float64((v-p.y.begin)/(p.y.end-p.y.begin)*height) }
 

@@ -6,8 +6,8 @@
 //
 //	go run ./examples/herd [-seed N] [-svg DIR]
 //
-// It prints a table or two for each simulation. With -svg, it also draws a figure of each
-// simulation into DIR. The same seed gives the same output, byte for byte.
+// It prints one or two tables for each simulation. With -svg, it also writes a figure of
+// each simulation to DIR. The same seed gives the same output, byte for byte.
 package main
 
 import (
@@ -44,8 +44,8 @@ func main() {
 func herd(args []string, stdout, stderr io.Writer, simulations []simulation) int {
 	flags := flag.NewFlagSet("herd", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
-	seed := flags.Uint64("seed", 1, "`number` that all randomness is derived from")
-	dir := flags.String("svg", "", "`directory` to draw the figures into")
+	seed := flags.Uint64("seed", 1, "`number` from which all randomness is derived")
+	dir := flags.String("svg", "", "`directory` to write the figures to")
 	err := flags.Parse(args)
 	if errors.Is(err, flag.ErrHelp) {
 		flags.SetOutput(stdout)

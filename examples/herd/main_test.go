@@ -15,7 +15,8 @@ import (
 	"unicode/utf8"
 )
 
-// small returns the simulations of main, in the same order, but quick.
+// small returns the simulations of main, in the same order, with parameters that make
+// them fast.
 func small() []simulation {
 	c := theContention
 	c.clients, c.runs = []int{10, 100, 200}, 2
@@ -49,7 +50,7 @@ func small() []simulation {
 	}
 }
 
-// output is all that the command writes.
+// output returns everything that the command writes.
 func output(t *testing.T, seed string) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "new", "dir")
@@ -71,7 +72,7 @@ func TestSeedRepeats(t *testing.T) {
 	first := output(t, "7")
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	if output(t, "7") != first {
-		t.Error("the same seed gave another output")
+		t.Error("the same seed gave different output")
 	}
 	if output(t, "8") == first {
 		t.Error("another seed gave the same output")
@@ -98,7 +99,7 @@ func TestArguments(t *testing.T) {
 			t.Errorf("%q: exit code %d, stderr %q; want %d, %q", tt.args, code, &stderr, tt.code, tt.stderr)
 		}
 		if help := len(tt.args) == 1 && tt.args[0] == "-h"; help != strings.HasPrefix(stdout.String(), "usage:") {
-			t.Errorf("%q: stdout %q", tt.args, &stdout)
+			t.Errorf("%q: stdout %q, want the usage: %t", tt.args, &stdout, help)
 		}
 	}
 }
@@ -167,7 +168,7 @@ func TestFigures(t *testing.T) {
 			for _, l := range p.labels {
 				labeled[l.color] = true
 				if !inside(l.at) {
-					t.Errorf("%s: %s: label %q is outside of the axes", s.name, p.title, l.text)
+					t.Errorf("%s: %s: label %q is outside the axes", s.name, p.title, l.text)
 				}
 			}
 			for _, l := range p.lines {
@@ -179,7 +180,7 @@ func TestFigures(t *testing.T) {
 				}
 				for _, at := range l.points {
 					if !inside(at) {
-						t.Errorf("%s: %s: %v is outside of the axes", s.name, p.title, at)
+						t.Errorf("%s: %s: %v is outside the axes", s.name, p.title, at)
 					}
 				}
 			}

@@ -47,9 +47,9 @@ type course struct {
 	outcome
 }
 
-// recovery returns the time from the end of the slow window until nine of ten
-// requests are answered in time, for ten seconds. It returns false if the server
-// never recovers.
+// recovery returns the time from the end of the slow window to the first ten seconds in
+// which at least nine of ten requests are answered in time. It returns false if the
+// server never recovers.
 func (c course) recovery(m metastable) (time.Duration, bool) {
 	const enough = 10 * time.Second
 	for from := m.slow.to; from+enough <= m.until; from += time.Second {
@@ -151,7 +151,7 @@ func (m metastable) report(seed uint64, done func(part float64)) report {
 }
 
 // cells returns what the table says about runs: how many recovered, after what
-// time, and goodput and load in the last minute.
+// time, and the goodput and the load in the last minute.
 func (m metastable) cells(runs []course) []string {
 	var recovery, goodput, load sample
 	lastMinute := window{m.until - time.Minute, m.until}

@@ -32,9 +32,9 @@ func TestMetastable(t *testing.T) {
 			t.Errorf("run %d: %d calls answered in the last minute with retries, want none", run, n)
 		}
 
-		// The calls are the same, plus 10 retries. The queue shrinks by 20 requests
-		// per second, so these take half a second. The rest allows for the
-		// whole seconds of recovery.
+		// With a budget, the same calls are made, plus 10 retries. The queue shrinks by
+		// 20 requests per second, so the retries delay the recovery by half a second.
+		// The rest of the 5 s allows for the whole seconds that recovery returns.
 		late, ok := budgeted[run].recovery(m)
 		if !ok || late < after || late > after+5*time.Second {
 			t.Errorf("run %d: recovery after %v (%v) with a budget, want about %v", run, late, ok, after)
@@ -92,8 +92,8 @@ func TestRecovery(t *testing.T) {
 	}
 }
 
-// The results are those of the paper. Calls at an even pace leave nothing to
-// chance.
+// The results are the same as in the paper. The calls are made at an even pace, so
+// nothing depends on chance.
 func TestTrigger(t *testing.T) {
 	for i, c := range theTrigger.cases {
 		c.even = true
@@ -116,7 +116,8 @@ func TestTrigger(t *testing.T) {
 	}
 }
 
-// Without a slowdown no call fails, and no warm-up is too short for that.
+// Without a slowdown no call fails, so the slowdown is the cause of all failures in
+// TestTrigger.
 func TestTriggerNeedsASlowdown(t *testing.T) {
 	c := theTrigger.cases[triggerA]
 	c.slow = window{}

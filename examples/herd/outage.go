@@ -130,7 +130,7 @@ func (o outage) report(seed uint64, done func(part float64)) report {
 }
 
 // sizing is the simulation of an outage that shows how large a budget may be. The
-// calls of all clients together are the same for any number of clients.
+// total number of calls is the same for any number of clients.
 type sizing struct {
 	pace       time.Duration // from one call of any client to the next
 	clients    []int

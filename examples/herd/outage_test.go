@@ -17,7 +17,7 @@ func TestOutage(t *testing.T) {
 	for i, b := range burdens {
 		for second, multiple := range b.bySecond() {
 			at := time.Duration(second) * time.Second
-			// Three full waits of the default policy are 1.75 s.
+			// The three waits of the default policy add up to at most 1.75 s.
 			if quiet := at < o.down.from || at >= o.down.to+2*time.Second; quiet && multiple != 1 {
 				t.Errorf("%s: load in second %d is %v times the calls, want 1: the service is up", plans[i].name, second, multiple)
 			}
@@ -42,10 +42,10 @@ func TestOutage(t *testing.T) {
 		}
 	}
 
-	// The three retries of a call are made 0.125, 0.375 and 0.875 s after it on
-	// average, so at 1000 calls a second as many thousands of them are made after the
-	// outage. These are sums of independent events: the standard error of their
-	// number is its root at most.
+	// On average, the three retries of a call are made 0.125, 0.375, and 0.875 s after
+	// the call. At 1000 calls per second, 125, 375, and 875 of them are therefore made
+	// after the outage. These numbers count independent events, so the standard error
+	// of their sum is at most its square root.
 	b := burdens[retries]
 	late := 1000 * (0.125 + 0.375 + 0.875)
 	if got, want := float64(b.load.sum(o.down)), 4*made-late; math.Abs(got-want) > 4*math.Sqrt(late) {

@@ -111,7 +111,7 @@ func (b *bill) add(requests int, success bool) {
 	}
 }
 
-// spend takes a token from b, through a call whose only retry fails.
+// spend takes a token from b by making a call whose only retry fails.
 func spend(b *retry.Budget) {
 	retry.Do(context.Background(), func(context.Context) error { return errFailed },
 		retry.WithMaxAttempts(2), retry.WithBackoff(retry.Constant(0)), retry.WithBudget(b))

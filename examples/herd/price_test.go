@@ -5,19 +5,19 @@ import (
 	"testing"
 )
 
-// In balance, the failed retries that cost a token are as many as the tokens that
-// successes deposit. With r retries per call, and requests that fail with
+// In balance, the failed retries take as many tokens as the successes deposit. With r
+// retries per call, and requests that fail with
 // probability f, there are (1+r)(1-f) successes and rf failed retries per call.
 func retriesInBalance(f float64) float64 { return 0.1 * (1 - f) / (f - 0.1*(1-f)) }
 
-// If tokens stay spent, all r retries cost a token.
+// If tokens stay spent, each of the r retries costs a token.
 func retriesInBalanceKept(f float64) float64 { return 0.1 * (1 - f) / (1 - 0.1*(1-f)) }
 
 // Without a budget, a retry follows each of the first three failures.
 func retriesWithoutBudget(f float64) float64 { return f + f*f + f*f*f }
 
 // The loads and successes of 12 seeds have standard deviations of at most 0.006,
-// except those without a budget at high rates of failures.
+// except without a budget at high rates of failures.
 const priceError = 0.025
 
 func TestPrice(t *testing.T) {
@@ -53,7 +53,7 @@ func TestPrice(t *testing.T) {
 	}
 }
 
-// At most 1.36 requests per call are made with a budget, whatever part of them fails.
+// At most 1.36 requests per call are made with a budget, whatever share of them fails.
 func TestPriceOfWorstRate(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes long with the race detector")

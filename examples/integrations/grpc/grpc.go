@@ -25,7 +25,7 @@ import (
 //
 // A call that fails with the code Unavailable may have reached the server. If a method is
 // not safe to repeat, call it with retry.Override(ctx, retry.WithMaxAttempts(1)). An
-// attempt that runs into WithAttemptTimeout fails with the code DeadlineExceeded.
+// attempt that exceeds WithAttemptTimeout fails with the code DeadlineExceeded.
 //
 // The retries of a service config are disabled, because they would multiply the attempts.
 // Streams are not retried.

@@ -54,7 +54,8 @@ func (s *service) Check(ctx context.Context, _ *healthpb.HealthCheckRequest) (*h
 	return &healthpb.HealthCheckResponse{Status: healthpb.HealthCheckResponse_SERVING}, nil
 }
 
-// attempts returns the grpc-previous-rpc-attempts of each call so far, "" if it had none.
+// attempts returns the grpc-previous-rpc-attempts of each call so far, or "" for a call
+// without it.
 func (s *service) attempts() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

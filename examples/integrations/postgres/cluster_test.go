@@ -57,7 +57,7 @@ type cluster struct {
 	exited   chan struct{} // closed when process has ended
 }
 
-// newCluster creates and starts a cluster. If this machine cannot have one, the error
+// newCluster creates and starts a cluster. If this machine cannot run one, the error
 // matches errors.ErrUnsupported.
 func newCluster() (c *cluster, err error) {
 	c = &cluster{password: rand.Text()}
@@ -97,8 +97,8 @@ func newCluster() (c *cluster, err error) {
 	return c, c.start()
 }
 
-// findServer returns the directory with the programs of the server: the one of initdb in
-// PATH, or else the newest where Debian installs them.
+// findServer returns the directory of the server's programs: the directory of initdb in
+// PATH, or else the directory of the newest version that Debian's packages installed.
 func findServer() (string, error) {
 	if path, err := exec.LookPath("initdb"); err == nil {
 		path, err = filepath.EvalSymlinks(path)
@@ -131,7 +131,7 @@ func unprivileged() (*syscall.Credential, error) {
 		}
 		return credential, nil
 	}
-	return nil, fmt.Errorf("root finds no user postgres or nobody to run the server as: %w", errors.ErrUnsupported)
+	return nil, fmt.Errorf("there is no user postgres or nobody to run the server as: %w", errors.ErrUnsupported)
 }
 
 func freePort() (int, error) {
@@ -164,7 +164,7 @@ func (c *cluster) command(name string, args ...string) *exec.Cmd {
 }
 
 // start starts the server and returns when it accepts connections. It tries more than once,
-// because a server does not start while a process of a killed one is still running.
+// because a server does not start while a process of a killed server is still running.
 func (c *cluster) start() error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()

@@ -34,8 +34,8 @@ const Schema = `CREATE TABLE IF NOT EXISTS transactions (
 // committed.
 var ErrUnknown = errors.New("outcome of the commit unknown")
 
-// conflicts is the policy for transactions that the server rolled back in favor of
-// concurrent transactions, which take milliseconds.
+// conflicts is the policy for transactions that the server rolled back because of a
+// conflict. The waits are short, because the concurrent transactions take milliseconds.
 var conflicts = retry.Policy(
 	retry.WithMaxAttempts(20),
 	retry.WithBackoff(retry.Exponential{Base: 5 * time.Millisecond, Max: 250 * time.Millisecond}),
@@ -56,8 +56,8 @@ var outages = retry.Policy(
 // of both kinds. If fn returns any other error, Transact rolls back and returns it.
 //
 // The id names what the transaction does, such as a payment, and is chosen by the caller.
-// A transaction with the same id is committed only once. If one was committed already, by
-// this call or an earlier one, Transact returns nil without calling fn.
+// A transaction with the same id is committed only once. If this call or an earlier one
+// has already committed it, Transact returns nil without calling fn again.
 //
 // If Transact returns an error that does not match [ErrUnknown], this call did not commit
 // the transaction. An earlier call that returned ErrUnknown may have committed it.
@@ -132,8 +132,9 @@ func isRolledBack(err error) bool {
 }
 
 // connectFailure returns the error for a transaction that could not begin. A server that
-// answered, such as with a wrong password, would answer the same again, unless it was
-// starting (57P03), shutting down (57P01, 57P02) or out of connections (53300).
+// rejected the connection, for example because of a wrong password, would reject it again,
+// unless it was starting (57P03), shutting down (57P01, 57P02), or out of connections
+// (53300).
 func connectFailure(err error) error {
 	e, ok := errors.AsType[*pgconn.PgError](err)
 	if ok && !slices.Contains([]string{"57P01", "57P02", "57P03", "53300"}, e.Code) {
@@ -142,7 +143,7 @@ func connectFailure(err error) error {
 	return &lostError{err}
 }
 
-// A lostError is an error that left no connection to the server.
+// A lostError is an error after which there is no connection to the server.
 type lostError struct{ err error }
 
 func (e *lostError) Unwrap() error { return e.err }

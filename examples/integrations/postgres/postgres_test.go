@@ -95,7 +95,7 @@ func transfers(n int) []transfer {
 }
 
 // apply reads both balances and writes the new ones, so that a concurrent transfer would
-// get lost if the transaction was not serializable.
+// be lost if the transaction were not serializable.
 func (tr transfer) apply(ctx context.Context, tx pgx.Tx) error {
 	var from, to int64
 	if err := tx.QueryRow(ctx, "SELECT balance FROM accounts WHERE name = $1", tr.from).Scan(&from); err != nil {
@@ -118,7 +118,7 @@ func (tr transfer) apply(ctx context.Context, tx pgx.Tx) error {
 	return err
 }
 
-// check compares the entries and the balances with those after applied, each once.
+// check checks that the entries and the balances include each applied transfer exactly once.
 func (b *bank) check(t *testing.T, applied ...transfer) {
 	t.Helper()
 	entries := make(map[string]int)
@@ -303,7 +303,7 @@ func TestCommitInterrupted(t *testing.T) {
 		late    bool   // whether it arrives after the next attempt has begun
 		refused bool   // whether the server can be reached afterwards
 		unknown bool   // whether Transact returns ErrUnknown
-		calls   int    // of fn, the ones of a second Transact included
+		calls   int    // of fn, by the first and the second Transact
 	}{
 		{name: "before", trigger: "INSERT INTO entries", calls: 2},
 		{name: "before, then refused", trigger: "INSERT INTO entries", refused: true, calls: 2},
@@ -351,9 +351,9 @@ func TestCommitInterrupted(t *testing.T) {
 	}
 }
 
-// await returns when query, which reads a boolean, reads true.
+// await waits until query, which returns a boolean, returns true.
 func (b *bank) await(t *testing.T, query string) {
-	// Not t.Context(), which ends while the proxy may still wait.
+	// The proxy may still be waiting when t.Context() is canceled.
 	err := retry.Do(context.Background(), func(ctx context.Context) (err error) {
 		var ok bool
 		if err = b.QueryRow(ctx, query).Scan(&ok); err == nil && !ok {
@@ -411,7 +411,7 @@ func TestCommitRejected(t *testing.T) {
 	}
 }
 
-// An attempt that could insert the id has found out that the earlier commit failed.
+// If an attempt can insert the id, the earlier commit has failed.
 func TestUnknownSettled(t *testing.T) {
 	b := newBank(t)
 	p := newProxy(t, "commit", func(_ *proxy, client, _ net.Conn, _ []byte) { client.Close() })
@@ -482,8 +482,8 @@ func (c *nowClock) Now() time.Time {
 	return c.Clock.Now()
 }
 
-// With errgroup, the cause of ctx may be an error of another call that is not retryable. The
-// inner loop reads the clock before it makes its first attempt.
+// With errgroup, the cause of ctx may be the error of another call, which may match
+// ErrNotRetryable. The inner loop reads the clock before it makes its first attempt.
 func TestCanceledForErrorOfRetry(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	calls := 0

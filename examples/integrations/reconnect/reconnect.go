@@ -35,7 +35,7 @@ var policy = retry.Policy(
 )
 
 // client limits the duration of the handshake, but not of the connection. If the peer
-// vanishes later, TCP keep-alive, which net/http turns on, ends the connection after some
+// vanishes later, TCP keep-alive, which net/http turns on, ends the connection after a few
 // minutes.
 var client = &http.Client{Timeout: 10 * time.Second}
 

@@ -27,8 +27,8 @@ type outage struct {
 	refused  int
 }
 
-// A feed is a server on a loopback port. After the last outage it sends what is left of its
-// total of messages and closes the connection normally. Each session sends the last message
+// A feed is a server on a loopback port. After the last outage, it sends the rest of its
+// messages and closes the connection normally. Each session sends the last message
 // of the previous one again.
 type feed struct {
 	t       *testing.T
@@ -117,7 +117,7 @@ func (f *feed) onRetry(context.Context, retry.Event) {
 	}
 }
 
-// ms returns durations of so many milliseconds.
+// ms returns durations of n milliseconds.
 func ms(n ...int) (d []time.Duration) {
 	for _, n := range n {
 		d = append(d, time.Duration(n)*time.Millisecond)
@@ -233,7 +233,7 @@ func TestSubscribeStops(t *testing.T) {
 		return func(w http.ResponseWriter, r *http.Request) {
 			if conn, err := websocket.Accept(w, r, nil); err == nil {
 				conn.Write(r.Context(), websocket.MessageText, []byte(text))
-				<-conn.CloseRead(r.Context()).Done() // the client left
+				<-conn.CloseRead(r.Context()).Done() // until the client leaves
 			}
 		}
 	}

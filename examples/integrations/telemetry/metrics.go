@@ -11,8 +11,8 @@ import (
 )
 
 // Metrics registers metrics of the calls to target and returns an option that maintains them and
-// limits their retries with budget. All metrics have target as a label. It should be the name of a
-// service, not a URL or an ID, because each value creates new time series.
+// limits their retries with budget. All metrics have target as a label. The target should be the
+// name of a service, not a URL or an ID, because each value creates new time series.
 //
 //	retry_retries_total           counts the retries
 //	retry_attempts{outcome="..."} is a histogram of the attempts of a call

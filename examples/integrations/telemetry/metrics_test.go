@@ -72,7 +72,7 @@ func TestMetricsOnThePage(t *testing.T) {
 
 	ctx := t.Context()
 	canceled, cancel := context.WithCancelCause(ctx)
-	cancel(retry.ErrExhausted) // an outcome of its own, whatever the cause
+	cancel(retry.ErrExhausted) // the outcome is "canceled", whatever the cause
 	past, cancelPast := context.WithDeadline(ctx, time.Now().Add(-time.Second))
 	defer cancelPast()
 	soon, cancelSoon := context.WithTimeout(ctx, time.Hour)

@@ -1,6 +1,6 @@
-// Package telemetry observes retries with OpenTelemetry's spans and Prometheus's metrics. To use
-// it, copy transport.go into your program for a span for each attempt of an HTTP request, and
-// metrics.go for metrics of retries, attempts, and the tokens of a budget.
+// Package telemetry observes retries with OpenTelemetry spans and Prometheus metrics. To record a
+// span for each attempt of an HTTP request, copy transport.go into your program. To record metrics
+// of retries, attempts, and the tokens of a budget, copy metrics.go.
 package telemetry
 
 import (

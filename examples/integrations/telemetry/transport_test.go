@@ -22,7 +22,7 @@ import (
 	"example.com/retry/retrytest"
 )
 
-// record returns a Tracer and what it recorded.
+// record returns a Tracer and a recorder of its spans.
 func record(t *testing.T) (trace.Tracer, *tracetest.SpanRecorder) {
 	recorder := tracetest.NewSpanRecorder()
 	provider := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(recorder))
@@ -150,7 +150,7 @@ func TestTransportKeepsTheRequestAndTheResponse(t *testing.T) {
 	}
 }
 
-// attr returns the value of an attribute of span, "" if it has none.
+// attr returns the value of an attribute of span, or "" if there is none.
 func attr(span sdktrace.ReadOnlySpan, key attribute.Key) string {
 	for _, a := range span.Attributes() {
 		if a.Key == key {

@@ -7,8 +7,8 @@ import (
 	"github.com/avast/retry-go/v5"
 )
 
-// A Retrier of avast is made with the ctx of its calls, so calls that differ in
-// their ctx need a new Retrier each.
+// A Retrier of avast contains the ctx of its calls, so every call with another ctx needs
+// a new Retrier.
 var avastLibrary = library{
 	name:      "avast",
 	permanent: retry.Unrecoverable,
@@ -34,7 +34,7 @@ var avastLibrary = library{
 			).Do(func() error { return s.try() })
 		}),
 	}, {
-		// The README's reusable Retrier. Only its last error is kept, which is faster.
+		// This is the README's reusable Retrier, but it keeps only the last error, which is faster.
 		name:  "README-Retrier,no-ctx",
 		loads: prepared | shared | two | ten,
 		noCtx: true,
@@ -67,7 +67,7 @@ var avastLibrary = library{
 			}
 		},
 	}, {
-		// The default backoff and jitter, and a timer that is always due.
+		// This form uses the default backoff and jitter, and a timer that is always due.
 		name:  "Retrier,fake-timer,no-ctx",
 		loads: two | ten,
 		noCtx: true,

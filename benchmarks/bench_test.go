@@ -27,8 +27,8 @@ func BenchmarkParallelFreshCtx(b *testing.B) {
 	})
 }
 
-// BenchmarkDepth measures a first attempt that succeeds under a ctx with values,
-// as middleware leaves them: a lookup in ctx passes all of them.
+// BenchmarkDepth measures a first attempt that succeeds under a ctx to which
+// middleware has added values. A lookup in ctx passes all of them.
 func BenchmarkDepth(b *testing.B) {
 	each(b, deep, func(b *testing.B, f form) {
 		for _, levels := range []int{0, 5, 15} {
@@ -50,15 +50,15 @@ func BenchmarkDepth(b *testing.B) {
 }
 
 // each runs measure for every form of a load. All forms are called through a func
-// value, with fn and the options written in it, as in a caller's code. So a library
-// whose design makes them escape pays for it.
+// value that contains fn and the options, as a caller's code does, so the figures
+// include the cost of fn and options that escape.
 func each(b *testing.B, l load, measure func(b *testing.B, f form)) {
 	for _, f := range formsFor(l) {
 		b.Run("lib="+f.lib.name+"/form="+f.name, func(b *testing.B) { measure(b, f) })
 	}
 }
 
-// sequential measures one call after the other, of an operation that fails
+// sequential measures calls, one after another, of an operation that fails
 // failures times with err.
 func sequential(b *testing.B, l load, pause time.Duration, failures int, err error) {
 	each(b, l, func(b *testing.B, f form) {

@@ -44,7 +44,7 @@ var codegrooveLibrary = library{
 			}
 		},
 	}, {
-		// The default backoff and jitter, and a timer that is always due.
+		// This form uses the default backoff and jitter, and a timer that is always due.
 		name:  "options,fake-timer,no-ctx",
 		loads: two | ten,
 		noCtx: true,

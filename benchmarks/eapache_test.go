@@ -20,7 +20,7 @@ var eapacheLibrary = library{
 			return r.Run(func() error { return s.try() })
 		}),
 	}, {
-		// Most of its time goes into seeding a random number generator.
+		// This form spends most of its time on seeding a random number generator.
 		name:  "RunFn",
 		loads: inline,
 		prepare: inCall(func(ctx context.Context, s *script) error {

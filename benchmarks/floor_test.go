@@ -7,7 +7,7 @@ import (
 )
 
 // The floor is the loop that an engineer writes without a library. It has no
-// jitter, and only numbers can be set.
+// jitter, and only its numbers can be configured.
 var floor = library{
 	name: "floor",
 	forms: []form{{
@@ -25,7 +25,8 @@ var floor = library{
 			}
 		},
 	}, {
-		// Not a loop, but the least that a waiting call needs: a goroutine and a timer.
+		// This form is not a loop, but the minimum that a waiting call needs: a goroutine
+		// and a timer.
 		name:  "timer-in-select",
 		loads: waiting | million,
 		prepare: func(_ context.Context, pause time.Duration) op {
@@ -44,7 +45,8 @@ var floor = library{
 			}
 		},
 	}, {
-		// No retries: what it costs to make and cancel the ctx of each call.
+		// This form does not retry. It shows what it costs to make and cancel the ctx of
+		// each call.
 		name:    "ctx-alone",
 		loads:   fresh,
 		noCtx:   true,

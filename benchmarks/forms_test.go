@@ -19,10 +19,10 @@ var libraries = []*library{
 
 type library struct {
 	name string
-	// These mark an error as the library wants it, before the calls. They are
-	// nil if the library needs no mark.
+	// These functions mark an error for the library, before the calls. They are nil if
+	// the library needs no mark.
 	retryable, permanent func(error) error
-	losesError           bool // what it returns does not contain the last error
+	losesError           bool // whether the error that the library returns does not contain the last error
 	forms                []form
 }
 
@@ -65,7 +65,7 @@ const (
 	last      = late
 )
 
-// What every form is configured to do. An inline form makes up to inlineAttempts
+// Every form is configured in the same way. An inline form makes up to inlineAttempts
 // with pauses that grow from about inlineBase. Every other form makes up to
 // preparedAttempts with a fixed pause.
 const (
@@ -80,7 +80,8 @@ var (
 	errPermanent = errors.New("permanent failure")
 )
 
-// A script is the operation that is retried: its first calls, as many as failures, return err.
+// A script is the operation that is retried. It returns err in as many calls as failures
+// says, and then nil.
 type script struct {
 	failures int
 	err      error
@@ -88,7 +89,7 @@ type script struct {
 	_        [128 - 4*8]byte // parallel calls must not share a cache line
 }
 
-// try is not inlined because no operation worth a retry would be.
+// try is not inlined, because the compiler would not inline a real operation.
 //
 //go:noinline
 func (s *script) try() error {
@@ -137,9 +138,9 @@ var due = func() dueTimer {
 	return t
 }()
 
-// TestForms shows that every form does what its tables say: it makes as many
-// calls, returns the right error, waits as long, and ends with its ctx.
-// Without that, its figures would mean nothing.
+// TestForms checks that every form does what the tables assume: it makes the right number
+// of calls, returns the right error, waits for the right time, and stops when its ctx is
+// done. Otherwise, its figures would mean nothing.
 func TestForms(t *testing.T) {
 	const firstTry = prepared | deep | shared | fresh
 	for _, f := range formsFor(^load(0)) {
@@ -166,7 +167,7 @@ func TestForms(t *testing.T) {
 			}
 			if f.loads&two != 0 {
 				if waited := check(t, f, 0, 2, errTemporary, 3, nil); waited != 0 {
-					t.Errorf("two pauses of 0 took %v", waited)
+					t.Errorf("two pauses of 0 took %v, want 0s", waited)
 				}
 			}
 			if f.loads&ten != 0 {
@@ -203,12 +204,12 @@ func check(t *testing.T, f form, pause time.Duration, n int, err error, wantCall
 	return took
 }
 
-// checkCancel checks that f stops its first wait as soon as ctx ends.
+// checkCancel checks that f stops its first wait as soon as ctx is done.
 func checkCancel(t *testing.T, f form) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		time.AfterFunc(1, cancel) // no jitter makes the first pause shorter
+		time.AfterFunc(1, cancel) // no jitter makes the first pause as short as this
 		s := f.lib.script(preparedAttempts, errTemporary)
 		start := time.Now()
 		err := f.prepare(ctx, inlineBase)(ctx, s)
@@ -218,8 +219,8 @@ func checkCancel(t *testing.T, f form) {
 	})
 }
 
-// TestEveryLibraryInEveryTable checks that no library is missing from a table, or
-// is there only with a form that cannot be canceled.
+// TestEveryLibraryInEveryTable checks that every table has every library, with a form
+// that can be canceled.
 func TestEveryLibraryInEveryTable(t *testing.T) {
 	for l := inline; l <= last; l <<= 1 {
 		for _, lib := range libraries {

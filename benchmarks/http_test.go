@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// httpClients lists the ways to send a request that are measured.
+// httpClients lists the ways of sending a request that are measured.
 var httpClients = []httpClient{bareClient, loopClient, retryableClient, retryableStandardClient, failsafeClient}
 
 // An httpClient is a library that retries requests, with pauses of zero.
@@ -21,7 +21,7 @@ type httpClient struct {
 	prepare   func(base http.RoundTripper) send
 }
 
-// A send sends a request. A nil body is none.
+// A send sends a request. If body is nil, the request has none.
 type send func(ctx context.Context, method, url string, body []byte) (*http.Response, error)
 
 const (
@@ -34,9 +34,9 @@ var (
 	upload   = bytes.Repeat([]byte("u"), 64<<10)
 )
 
-// A service is an http.RoundTripper that answers without a network, so that what a
-// client adds is all that a benchmark measures. Its first answers, as many as
-// failures, are 503.
+// A service is an http.RoundTripper that answers without a network, so that a benchmark
+// measures only what a client adds. It answers with 503 as many times as failures says,
+// and then with 200.
 type service struct {
 	failures, calls int
 	received        bytes.Buffer // the body of the last request, if keep is set
@@ -74,8 +74,8 @@ func BenchmarkHTTPFirst(b *testing.B)  { inMemory(b, http.MethodGet, nil, 0) }
 func BenchmarkHTTP503(b *testing.B)    { inMemory(b, http.MethodGet, nil, 1) }
 func BenchmarkHTTPUpload(b *testing.B) { inMemory(b, http.MethodPut, upload, 0) }
 
-// BenchmarkHTTPServer measures a first success with a server on the loopback
-// interface, whose work is part of the figures.
+// BenchmarkHTTPServer measures a request that succeeds at once, with a server on the
+// loopback interface. The figures include the work of the server.
 func BenchmarkHTTPServer(b *testing.B) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Write(download) }))
 	defer server.Close()
@@ -92,8 +92,8 @@ func BenchmarkHTTPServer(b *testing.B) {
 	}
 }
 
-// inMemory measures a request of which the first attempts, as many as failures, get
-// a 503.
+// inMemory measures a request that gets as many 503 answers as failures says, and then
+// succeeds.
 func inMemory(b *testing.B, method string, body []byte, failures int) {
 	for _, c := range httpClients {
 		if c.noRetry && failures > 0 {
@@ -127,8 +127,8 @@ func exchange(ctx context.Context, do send, method, url string, body []byte) err
 	return nil
 }
 
-// TestHTTPClients shows that every client repeats a request whose answer is a 503,
-// with its whole body, and stops after as many attempts as it is configured for.
+// TestHTTPClients checks that every client repeats a request, with its whole body, if the
+// answer is 503, and stops after the configured number of attempts.
 func TestHTTPClients(t *testing.T) {
 	for _, c := range httpClients {
 		t.Run(c.lib+"/"+c.form, func(t *testing.T) {
@@ -158,7 +158,7 @@ var bareClient = httpClient{
 	prepare: func(base http.RoundTripper) send { return sendWith(&http.Client{Transport: base}) },
 }
 
-// sendWith sends requests with a client that needs nothing special.
+// sendWith returns a send that uses client.
 func sendWith(client *http.Client) send {
 	return func(ctx context.Context, method, url string, body []byte) (*http.Response, error) {
 		req, err := newRequest(ctx, method, url, body)
@@ -176,8 +176,8 @@ func newRequest(ctx context.Context, method, url string, body []byte) (*http.Req
 	return http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
 }
 
-// loopClient is a loop by hand around the client: a new request for each attempt, and
-// the response of a failed attempt read to its end, to reuse the connection.
+// loopClient is a handwritten loop around the client. It makes a new request for each
+// attempt, and reads the response of a failed attempt, so that the connection is reused.
 var loopClient = httpClient{
 	lib: "floor", form: "loop",
 	prepare: func(base http.RoundTripper) send {

@@ -7,9 +7,9 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 )
 
-// Package wait tells a temporary failure from a success by a bool and drops its
-// error. A returned error is permanent. A pause of zero starts a timer, except in
-// a form without ctx, which calls time.Sleep.
+// In package wait, fn reports a temporary failure as false and a nil error, so the error
+// of the failure is lost. An error that fn returns is permanent. A pause of zero starts a
+// timer, except in a form without ctx, which calls time.Sleep.
 var k8sLibrary = library{
 	name:       "k8s",
 	losesError: true,

@@ -4,8 +4,8 @@
 //
 //	go -C benchmarks run .
 //
-// To compare this tree with another version of package retry, which must have the API
-// of version 0.1.0 at least, check it out and name its directory:
+// To compare this tree with another version of package retry, which must have at least the
+// API of version 0.1.0, check out that version and pass its directory:
 //
 //	git worktree add /tmp/v1 db6c4a2
 //	go -C benchmarks run . -v1 /tmp/v1
@@ -37,7 +37,7 @@ var (
 	v1        = flag.String("v1", "", "compare with the package in `directory`")
 	passes    = flag.Int("passes", 8, "run every benchmark `n` times")
 	benchtime = flag.String("benchtime", "100ms", "measure one call for this `time`, as in go test")
-	short     = flag.Bool("short", false, "measure small crowds, to see whether everything works")
+	short     = flag.Bool("short", false, "make fewer waiting calls, to check whether everything works")
 )
 
 func main() {
@@ -96,12 +96,12 @@ func machine(raw []byte) string {
 		cpu[1], runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version())
 }
 
-// measure returns the results of all benchmarks, and of those that measure one call
-// with version 1, in the format of go test.
+// measure returns the results of all benchmarks, and the results that version 1 has in the
+// benchmarks of one call, in the format of go test.
 func measure(dir string) (raw, old []byte) {
 	binary := filepath.Join(dir, "benchmarks.test")
 	run("go", "test", "-c", "-o", binary, ".")
-	raw = run(binary) // the tests: a form that does not work is not measured
+	raw = run(binary) // run the tests first, because a form that does not work must not be measured
 	bench := func(binary, pattern, benchtime string, short bool) []byte {
 		return run(binary, "-test.run=^$", "-test.bench="+pattern, "-test.benchtime="+benchtime, fmt.Sprint("-test.short=", short))
 	}
@@ -116,8 +116,8 @@ func measure(dir string) (raw, old []byte) {
 		v1Binary = buildV1(dir)
 	}
 
-	// All benchmarks run once in each pass, so that whatever else the machine does
-	// affects all libraries alike.
+	// All benchmarks except Million run once in each pass, so that whatever else the
+	// machine does affects all libraries alike.
 	for range *passes {
 		raw = append(raw, bench(binary, perCall+"|HTTP", *benchtime, *short)...)
 		if v1Binary != "" {
@@ -143,8 +143,8 @@ func exactly(name string) string {
 	return "^" + strings.ReplaceAll(regexp.QuoteMeta(name), "/", "$/^") + "$"
 }
 
-// buildV1 builds the benchmarks with the package in the directory of -v1, by means of a
-// workspace, whose replacements take precedence over those of go.mod.
+// buildV1 builds the benchmarks with the package in the directory of -v1. It uses a
+// workspace, whose replacements take precedence over the replacements in go.mod.
 func buildV1(dir string) string {
 	here, err := filepath.Abs(".")
 	must(err)
@@ -157,7 +157,7 @@ func buildV1(dir string) string {
 	return binary
 }
 
-// sizes measures the program in size with each library against the same without.
+// sizes measures how much each library adds to the program in the directory size.
 func sizes(dir string) []byte {
 	build := func(tag, ldflags string) int64 {
 		file := filepath.Join(dir, "size")

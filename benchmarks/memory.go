@@ -9,19 +9,19 @@ import (
 	"strings"
 )
 
-// BenchmarkMillion needs this much for each call: its goroutine, its timer, and
-// the record of each allocation.
+// bytesPerCall is the memory that BenchmarkMillion needs for each call: for its
+// goroutine, its timer, and the record of each allocation.
 const bytesPerCall = 6 << 10
 
-// crowdSize returns how many calls BenchmarkMillion makes: a million, or as many
-// as half of the available memory suffices for.
+// crowdSize returns how many calls BenchmarkMillion makes: a million, or fewer if half
+// of the available memory is not enough for a million.
 func crowdSize(available int) int {
 	return min(1_000_000, available/2/bytesPerCall)
 }
 
 // availableMemory returns how many bytes the machine, and the control group if
-// there is one, can still give to a process. It knows only Linux, and assumes a
-// gibibyte elsewhere.
+// there is one, can still give to a process. On systems other than Linux, it returns
+// a gibibyte.
 func availableMemory() int {
 	available := 1 << 30
 	meminfo, _ := os.ReadFile("/proc/meminfo")
@@ -39,7 +39,7 @@ func availableMemory() int {
 	return available
 }
 
-// readInt returns the number in a file, or an error if there is another text.
+// readInt returns the number in a file, or an error if the file contains anything else.
 func readInt(file string) (int, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 	"example.com/retry"
 )
 
-// Variables, whose values the compiler does not know.
+// The compiler does not know the values of these variables.
 var (
 	variableAttempts              = inlineAttempts
 	variableJitter   retry.Jitter = retry.NoJitter
@@ -83,7 +83,7 @@ var retryLibrary = library{
 			}
 		},
 	}, {
-		// The default backoff and jitter, and a clock that does not sleep.
+		// This form uses the default backoff and jitter, and a clock that does not sleep.
 		name:  "Policy,WithClock",
 		loads: two | ten,
 		prepare: func(context.Context, time.Duration) op {

@@ -23,7 +23,7 @@ var sethvargoLibrary = library{
 			return retry.Do(ctx, b, func(context.Context) error { return retry.RetryableError(s.try()) })
 		}),
 	}, {
-		// A BackoffFunc that does the same is its fastest form.
+		// The fastest form of sethvargo is a BackoffFunc that does the same.
 		name:  "BackoffFunc",
 		loads: inline,
 		prepare: inCall(func(ctx context.Context, s *script) error {

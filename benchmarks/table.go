@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// units tells how a column of each of benchstat's units is headed, and what its
-// figures are divided by.
+// units has the column head for each of benchstat's units, and the number by which its
+// figures are divided.
 var units = map[string]struct {
 	head  string
 	scale float64
@@ -38,8 +38,9 @@ var units = map[string]struct {
 // placeholder matches a table in RESULTS.md, with the comments that enclose it.
 var placeholder = regexp.MustCompile(`(?s)(<!-- (\w+) -->\n).*?(<!-- end -->)`)
 
-// replaceTables returns text with the content of each placeholder replaced. A table
-// that was not measured remains as it is, but none may be without a placeholder.
+// replaceTables returns text with the content of each placeholder replaced. If a table was
+// not measured, its placeholder keeps its content. A table without a placeholder is an
+// error.
 func replaceTables(text []byte, tables map[string]string) ([]byte, error) {
 	placed := 0
 	text = placeholder.ReplaceAllFunc(text, func(old []byte) []byte {
@@ -57,7 +58,7 @@ func replaceTables(text []byte, tables map[string]string) ([]byte, error) {
 	return text, nil
 }
 
-// A table has what benchstat says of one benchmark.
+// A table has the figures of one benchmark.
 type table struct {
 	columns []string                     // their heads
 	rows    []string                     // their names, in the order of the benchmarks
@@ -149,8 +150,8 @@ func (t *table) markdown() string {
 	return b.String()
 }
 
-// format returns a figure with three significant digits, or all before the point,
-// and the half width of its confidence interval.
+// format returns a figure with three significant digits, or all digits before the
+// decimal point if there are more, and half the width of its confidence interval.
 func format(unit, median, interval string) (string, error) {
 	v, err := strconv.ParseFloat(median, 64)
 	if err != nil {

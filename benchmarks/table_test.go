@@ -56,7 +56,7 @@ old
 	}
 	tables["D"] = ""
 	if _, err := replaceTables([]byte(text), tables); err == nil {
-		t.Error("replaceTables() = nil error for a table without a placeholder")
+		t.Error("replaceTables() = nil for a table without a placeholder, want an error")
 	}
 }
 

@@ -13,9 +13,9 @@ import (
 )
 
 // BenchmarkWaiting measures the memory of a call that waits, and the time from
-// the end of ctx until all calls have returned. Users see these figures only in a
-// process that has done nothing before: the runtime keeps what ended goroutines
-// leave, and starts new ones with as much stack as the others used on average.
+// the end of ctx until all calls have returned. The figures are meaningful only in a
+// process that has done nothing before, because the runtime keeps the memory of ended
+// goroutines, and starts new goroutines with the average stack size of earlier ones.
 func BenchmarkWaiting(b *testing.B) {
 	n := min(100_000, crowdSize(availableMemory()))
 	if testing.Short() {
@@ -37,9 +37,9 @@ func BenchmarkWaiting(b *testing.B) {
 	})
 }
 
-// BenchmarkMillion is a million calls in one process, or as many as there is
-// memory for. It fails unless every one returns ctx's reason, no goroutine and no
-// timer is left, and the memory is given back.
+// BenchmarkMillion measures a million waiting calls in one process, or as many as the
+// memory permits. It fails unless every call returns ctx's error, no goroutine and no
+// timer is left, and the memory returns to its earlier size.
 func BenchmarkMillion(b *testing.B) {
 	n := crowdSize(availableMemory())
 	if testing.Short() {
@@ -47,8 +47,8 @@ func BenchmarkMillion(b *testing.B) {
 	}
 	each(b, million, func(b *testing.B, f form) {
 		for b.Loop() {
-			// The first crowd counts timers, with every allocation on record. That
-			// takes time and memory, so a second one gives the figures.
+			// The first crowd counts timers with a complete memory profile. The profile
+			// takes time and memory, so a second crowd provides the figures.
 			runtime.MemProfileRate = 1
 			c := newCrowd(b, f, n)
 			noTimers := timers()
@@ -58,7 +58,7 @@ func BenchmarkMillion(b *testing.B) {
 			timersLeft := timers() - noTimers
 			runtime.MemProfileRate = 0
 
-			// The runtime has already allocated what it keeps of ended goroutines.
+			// The runtime has already allocated the memory that it keeps for ended goroutines.
 			c = newCrowd(b, f, n)
 			before := inUse()
 			c.gather(b)
@@ -70,9 +70,9 @@ func BenchmarkMillion(b *testing.B) {
 				b.Errorf("%d timers while %d calls waited and %d afterwards, want %d and 0", timersWaiting, n, timersLeft, n)
 			}
 			// A library that keeps any object of a call exceeds 32 bytes per call.
-			// The rest is for the runtime, which grows now and then.
+			// The other 4 MiB allow for the runtime, which grows now and then.
 			if left := after - before; left > float64(32*n+4<<20) {
-				b.Errorf("%.0f bytes are left of %.0f", left, during-before)
+				b.Errorf("%.0f bytes of %.0f are left, want at most 32 per call and 4 MiB", left, during-before)
 			}
 			b.ReportMetric(float64(n), "calls")
 			b.ReportMetric(float64(timersWaiting), "timers-waiting")
@@ -87,8 +87,8 @@ func BenchmarkMillion(b *testing.B) {
 	})
 }
 
-// BenchmarkLateness measures by how much a call whose first attempt fails is
-// longer than its one wait of 50ms.
+// BenchmarkLateness measures how much longer a call takes than the 50ms for which it
+// waits, once, after its first attempt.
 func BenchmarkLateness(b *testing.B) {
 	const pause = 50 * time.Millisecond
 	callers, waits := 1000, 10
@@ -104,7 +104,7 @@ func BenchmarkLateness(b *testing.B) {
 			var group sync.WaitGroup
 			for i := range callers {
 				group.Go(func() {
-					// Spread, as the timers of independent calls are.
+					// Independent calls do not start at the same time.
 					time.Sleep(pause * time.Duration(i) / time.Duration(callers))
 					s := f.lib.script(1, errTemporary)
 					for j := range waits {
@@ -179,7 +179,7 @@ func (c *crowd) cancel(b *testing.B) time.Duration {
 			b.Fatalf("%d attempts, %v; want 1, %v", s.calls, c.errs[i], context.Canceled)
 		}
 	}
-	clear(c.errs) // they hold what the library allocated for them
+	clear(c.errs) // the errors refer to memory that the library allocated
 	await(b, "goroutines to end", func() bool { return runtime.NumGoroutine() <= c.goroutines })
 	return took
 }
@@ -188,7 +188,7 @@ func (c *crowd) cancel(b *testing.B) time.Duration {
 func await(b *testing.B, what string, done func() bool) {
 	for start := time.Now(); !done(); time.Sleep(time.Millisecond) {
 		if time.Since(start) > time.Minute {
-			b.Fatal("waited in vain for ", what)
+			b.Fatal("waited for a minute for ", what)
 		}
 	}
 }
@@ -224,8 +224,8 @@ func timers() (n int) {
 	return n
 }
 
-// collect frees all garbage. It takes two collections: the second empties caches,
-// and the memory profile is two behind.
+// collect frees all garbage. It needs two collections, because the second one empties
+// caches, and because the memory profile is two collections behind.
 func collect() {
 	for range 2 {
 		runtime.GC()

@@ -1,5 +1,5 @@
-// Command size is a service that uses net/http and log/slog. It is built with the
-// name of a library as its build tag, and without, to see what the library adds.
+// Command size is a service that uses net/http and log/slog. It is built with the name of
+// a library as its build tag, and without a tag, to measure what the library adds.
 package main
 
 import (
@@ -15,8 +15,8 @@ import (
 
 //lint:file-ignore U1000 The constants are for the files of the libraries.
 
-// What a library is configured to do. It must also not retry errPermanent, and
-// stop when ctx ends.
+// Every library is configured with these values. It must not retry errPermanent, and it
+// must stop when ctx is done.
 const (
 	attempts = 5
 	base     = 100 * time.Millisecond

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestClaims checks, in small runs, what RESULTS.md says in words.
+// TestClaims checks the claims in the text of RESULTS.md, with small runs.
 func TestClaims(t *testing.T) {
 	got := func(scenario, title string, column int) float64 {
 		t.Helper()

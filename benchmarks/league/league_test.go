@@ -13,7 +13,7 @@ import (
 var (
 	fullRun = flag.Bool("league", false, "run the league at full size and write RESULTS.md")
 	seeds   = flag.Int("seeds", 20, "runs of each row of the league")
-	chosen  = flag.String("scenarios", "", "the scenarios of the league, separated by commas; then the tables are printed instead")
+	chosen  = flag.String("scenarios", "", "run only these scenarios, separated by commas, and print the tables instead of writing RESULTS.md")
 )
 
 // play runs l through s once.

@@ -29,8 +29,8 @@ type library struct {
 	name, form string
 	note       string
 	path       string // import path
-	guard      bool   // has a budget or a circuit breaker, which are for services that fail
-	only       string // the one scenario that the form is for; empty for all
+	guard      bool   // has a budget or a circuit breaker, which matter only if a service fails
+	only       string // the only scenario in which the form takes part; empty means all
 	make       func(p policy) call
 }
 
@@ -40,7 +40,8 @@ const (
 	oracle = "oracle"
 )
 
-// The budgets that can be set have ten retries and a tenth of one for a success.
+// The budgets that can be configured have ten tokens and gain a tenth of a token for each
+// success.
 const (
 	budgetCapacity = 10
 	budgetRatio    = 0.1
@@ -86,7 +87,7 @@ var libraries = []library{{
 	},
 }, {
 	name: "retry", form: "expert, breaker",
-	note:  "with a circuit breaker of failsafe-go inside fn, one for each client: open for 5 s once half of at least 10 requests in 10 s have failed; an open breaker is `Permanent`",
+	note:  "with a circuit breaker of failsafe-go inside fn, one for each client: it opens for 5 s if half of at least 10 requests in 10 s fail; the error of an open breaker is marked with `Permanent`",
 	guard: true,
 	make: func(p policy) call {
 		do := ours(own(p))
@@ -209,7 +210,7 @@ var libraries = []library{{
 	},
 }, {
 	name: "failsafe", form: expert,
-	note: "a DelayFunc with full jitter that adds what the server asks for: `WithJitterFactor` would also shorten that",
+	note: "a DelayFunc with full jitter that adds what the server asks for: `WithJitterFactor` would also shorten the delay that the server asked for",
 	make: func(p policy) call { return failsafeExpert(p, failsafePolicy(p)) },
 }, {
 	name: "failsafe", form: "expert, budget",
@@ -221,7 +222,7 @@ var libraries = []library{{
 }, {
 	name: "gax", form: readme,
 	path: "github.com/googleapis/gax-go/v2",
-	note: "`Invoke` with `OnCodes(Unknown, Unavailable)` and a backoff from 1 s to 32 s, as its examples show: no limit but the ctx",
+	note: "`Invoke` with `OnCodes(Unknown, Unavailable)` and a backoff from 1 s to 32 s, as its examples show: no limit except the ctx",
 	make: func(policy) call {
 		return gaxCall(func() gax.Retryer {
 			return gax.OnCodes([]codes.Code{codes.Unknown, codes.Unavailable},
@@ -239,7 +240,7 @@ var libraries = []library{{
 }, {
 	name: "k8s", form: readme,
 	path: "k8s.io/apimachinery/pkg/util/wait",
-	note: "`ExponentialBackoff` with the `DefaultRetry` of client-go (5 attempts, 10 ms apart), which returns the last error as `RetryOnConflict` does; no ctx",
+	note: "`ExponentialBackoff` with the `DefaultRetry` of client-go (5 attempts, 10 ms apart); returns the last error, as `RetryOnConflict` does; no ctx",
 	make: func(policy) call {
 		return func(ctx context.Context, fn func(context.Context) error) error {
 			var last error
@@ -258,7 +259,7 @@ var libraries = []library{{
 }, {
 	name: "sethvargo", form: readme,
 	path: "github.com/sethvargo/go-retry",
-	note: "`Fibonacci(ctx, 1s, fn)` that marks every error: no limit but the ctx, no jitter",
+	note: "`Fibonacci(ctx, 1s, fn)`, where fn marks every error: no limit except the ctx, no jitter",
 	make: func(policy) call {
 		return func(ctx context.Context, fn func(context.Context) error) error {
 			return sethvargo.Fibonacci(ctx, time.Second, func(ctx context.Context) error {
@@ -268,7 +269,7 @@ var libraries = []library{{
 	},
 }, {
 	name: "sethvargo", form: expert,
-	note: "its middleware for cap, full jitter and limit; one more adds what the server asks for. fn marks the known faults",
+	note: "its middleware for the cap, full jitter, and the limit; a custom Backoff adds what the server asks for. fn marks the known faults",
 	make: sethvargoExpert,
 }}
 

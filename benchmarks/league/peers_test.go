@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// waits makes calls that fail with err, each with a new client, and returns the
-// waits by the number of the attempt before.
+// waits makes calls that fail with err, each with a new client, and returns the waits,
+// grouped by the attempt before the wait.
 func waits(t *testing.T, l *library, p policy, calls int, err error) [][]time.Duration {
 	waits := make([][]time.Duration, p.attempts-1)
 	synctest.Test(t, func(t *testing.T) {
@@ -44,7 +44,7 @@ func experts(t *testing.T, f func(t *testing.T, l *library)) {
 	}
 }
 
-// A policy with a cap that two waits do not reach and two do.
+// capped is a policy whose cap limits the last two waits.
 var capped = policy{attempts: 6, base: 100 * time.Millisecond, max: 600 * time.Millisecond}
 
 var cappedCeilings = []time.Duration{100e6, 200e6, 400e6, 600e6, 600e6}
@@ -60,7 +60,8 @@ func TestExpertsFullJitter(t *testing.T) {
 			for _, d := range drawn {
 				least, most, sum = min(least, float64(d)), max(most, float64(d)), sum+float64(d)
 			}
-			// Of 400 draws, none is in the first or last twentieth once in 10^8 times.
+			// The probability that none of 400 draws is in the first twentieth, or that none
+			// is in the last, is less than 10^-8.
 			if least > ceiling/20 || most < ceiling*19/20 || most > ceiling+1 {
 				t.Errorf("waits after attempt %d are in [%v, %v], want [0, %v]", i+1, time.Duration(least), time.Duration(most), cappedCeilings[i])
 			}
@@ -105,8 +106,8 @@ func TestExpertsLimit(t *testing.T) {
 	})
 }
 
-// Each expert form waits as long as the server asks, also beyond the cap, but for
-// eapache, whose waits are a list.
+// Each expert form except eapache waits as long as the server asks, even beyond the cap.
+// The waits of eapache are a fixed list.
 func TestExpertsRetryAfter(t *testing.T) {
 	const asked = 5 * time.Second
 	experts(t, func(t *testing.T, l *library) {

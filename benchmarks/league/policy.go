@@ -58,8 +58,8 @@ func (p policy) within(fn func(context.Context) error) func(context.Context) err
 	}
 }
 
-// A fault is the temporary error of a simulated service. Each library that looks
-// for a method finds the one that it knows.
+// A fault is the temporary error of a simulated service. It has the methods by which some
+// libraries recognize a temporary error.
 type fault struct {
 	text  string
 	code  codes.Code
@@ -85,7 +85,7 @@ var (
 	errConflict = &fault{text: "version conflict", code: codes.Aborted}
 )
 
-// known reports whether err is one that a caller would list as temporary.
+// known reports whether a caller would list err as temporary.
 func known(err error) bool {
 	var f *fault
 	return errors.As(err, &f)

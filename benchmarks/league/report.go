@@ -28,7 +28,7 @@ func (s sample) se() float64 {
 	return math.Sqrt(sum / float64(len(s)-1) / float64(len(s)))
 }
 
-// String is the mean and its standard error, or how often there is no finite value.
+// String returns the mean and its standard error, or says how often a value is infinite.
 func (s sample) String() string {
 	never, undefined := 0, 0
 	for _, v := range s {
@@ -54,7 +54,7 @@ func (s sample) String() string {
 	return short(mean, se) + " ±" + short(se, se)
 }
 
-// short writes v with the digits that a standard error of se leaves it.
+// short formats v with the digits that are significant if its standard error is se.
 func short(v, se float64) string {
 	digits := 2
 	switch {
@@ -70,7 +70,7 @@ const preface = `The league runs the real code of several retry libraries agains
 services, in testing/synctest bubbles. Each library takes part in two forms: as its README,
 package comment, or examples show it, and as an expert would configure it. All expert forms
 have the policy that the text above the table describes: the same number of attempts, the
-same ceilings, full jitter, and the ctx of the call. A test proves that the policies are
+same ceilings, full jitter, and the ctx of the call. Tests check that the policies are
 equal. The last section describes how each form is made. The command
 
     go test -C benchmarks ./league -run TestLeague -v -league
@@ -82,7 +82,7 @@ arrivals, but not the jitter, which most libraries draw from the runtime's gener
 Rows of this package are bold.
 `
 
-// title is what a row is called.
+// title returns the name of the row of l.
 func (l *library) title() string {
 	if l.form == "" {
 		return l.name
@@ -138,7 +138,7 @@ func report(tables map[string][]row, seeds int, mod string) []byte {
 	return b.Bytes()
 }
 
-// version returns the line of go.mod that requires l.
+// version returns the module of l and its version in mod, the text of go.mod.
 func (l *library) version(mod string) string {
 	if l.path == "" {
 		return ""

@@ -18,20 +18,20 @@ type scenario struct {
 	oracle      string // what the oracle knows
 	columns     []string
 	policy      policy
-	unguarded   bool   // libraries with a budget or a breaker are left out, as no service fails
-	alone       bool   // needs the process for itself
-	lesson      string // what to read from the table
+	unguarded   bool   // whether the forms with a budget or a breaker are left out, because no service fails
+	alone       bool   // whether a run needs the process to itself
+	lesson      string // what the table shows
 
-	// run returns a value for each column. client returns what one client calls with,
-	// which is its argument if it is the oracle's turn. If full is false, the run is
-	// small.
+	// run returns a value for each column. client returns the function with which one
+	// client makes its calls. For the oracle, it returns its argument. If full is false,
+	// the run is small.
 	run func(w *world, client func(oracle call) call, full bool) []float64
 }
 
-// standard is what the scenarios use that need nothing special.
+// standard is the policy of the scenarios that need no special one.
 var standard = policy{attempts: 5, base: 100 * time.Millisecond, max: 5 * time.Second}
 
-// once is the oracle that needs one attempt.
+// once is an oracle that makes one attempt.
 func once(ctx context.Context, fn func(context.Context) error) error { return fn(ctx) }
 
 func size[T any](full bool, large, small T) T {
@@ -48,7 +48,7 @@ func contention(w *world, client func(call) call, full bool) []float64 {
 	defer cancel()
 	var store sync.Mutex
 	version, writes := 0, 0
-	turn := make(chan bool, 1) // a Mutex would stop the clock
+	turn := make(chan bool, 1) // a goroutine that waits for a Mutex would stop the clock
 	inTurn := func(ctx context.Context, fn func(context.Context) error) error {
 		turn <- true
 		defer func() { <-turn }()
@@ -173,7 +173,7 @@ func metastable(w *world, client func(call) call, full bool) []float64 {
 		made.add(begun)
 		err := dos[n%clients](ctx, func(context.Context) error {
 			if w.now() >= until {
-				return nil // The run is over, and the calls under way have to end.
+				return nil // The run is over, and the calls in flight must end.
 			}
 			load.add(w.now())
 			mu.Lock()
@@ -214,7 +214,7 @@ func metastable(w *world, client func(call) call, full bool) []float64 {
 
 var brownouts = []float64{.01, .1, .3, .5}
 
-// brownout is a service of which a share of all requests fails, at random.
+// brownout is a service that fails a share of all requests, at random.
 func brownout(w *world, client func(call) call, _ bool) []float64 {
 	var values []float64
 	for _, p := range brownouts {
@@ -251,8 +251,8 @@ func brownout(w *world, client func(call) call, _ bool) []float64 {
 	return values
 }
 
-// crowd is many clients that come at once to a server that admits 100 requests a second
-// and asks the others to come back in 2 s.
+// crowd is many clients that call at the same time. The server admits 100 requests per
+// second and asks the other clients to return after 2 s.
 func crowd(w *world, client func(call) call, deadline time.Duration) (acc *account, returns *tally, sooner float64) {
 	all, cancel := hour()
 	defer cancel()
@@ -305,11 +305,11 @@ func crowd(w *world, client func(call) call, deadline time.Duration) (acc *accou
 	return acc, returns, sooner
 }
 
-// A rateLimit admits a request every so often, and a few at once.
+// A rateLimit admits one request in each interval, and up to burst requests at once.
 type rateLimit struct {
 	every time.Duration
 	burst int
-	next  time.Duration // when the next is due
+	next  time.Duration // when the next request is due
 }
 
 func (r *rateLimit) admits(now time.Duration) bool {
@@ -413,7 +413,7 @@ func layered(w *world, client func(call) call, full bool) []float64 {
 	return values
 }
 
-// layer retries fn, in no more time than limit if that is not 0.
+// layer retries fn. If limit is not 0, it is the timeout of the whole call.
 func layer(do call, limit time.Duration, fn func(context.Context) error) func(context.Context) error {
 	return func(ctx context.Context) error {
 		if limit > 0 {
@@ -426,15 +426,15 @@ func layer(do call, limit time.Duration, fn func(context.Context) error) func(co
 }
 
 // canceled is many calls that wait, and whose ctx is canceled at the moment at which
-// their timers fire. On one processor a library that looks at the ctx before an attempt
-// cannot be overtaken by the cancellation.
+// their timers fire. On one processor, ctx is not canceled between a library's check of
+// ctx and the attempt that follows.
 func canceled(w *world, client func(call) call, full bool) []float64 {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
-	const wait = time.Second // the policy's
+	const wait = time.Second // as in the policy
 	do := client(once)
 	begun := w.now()
 	var acc account
-	for range size(full, 100, 10) { // of a hundred calls that share a ctx
+	for range size(full, 100, 10) { // for each, a hundred calls share a ctx
 		ctx, cancel := hour()
 		w.calls.Go(func() {
 			time.Sleep(wait)
@@ -457,9 +457,9 @@ func canceled(w *world, client func(call) call, full bool) []float64 {
 	}
 }
 
-// faulty is a service with four kinds of answers: success, a fault that callers list as
-// temporary, a temporary one that nobody thought of, and a permanent one that nobody
-// thought of either. The service tells none of them apart.
+// faulty is a service with four kinds of answers: success, a temporary fault that callers
+// list, a temporary fault that nobody thought of, and a permanent fault that nobody
+// thought of. The service does not say which faults are temporary.
 func faulty(w *world, client func(call) call, full bool) []float64 {
 	ctx, cancel := hour()
 	defer cancel()

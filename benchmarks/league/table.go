@@ -10,7 +10,7 @@ var scenarios = []scenario{{
 	columns:   []string{"writes per client", "failed %", "last done after s"},
 	policy:    policy{attempts: many, base: 5 * time.Millisecond, max: 2 * time.Second},
 	unguarded: true,
-	lesson:    "The expert forms need the same number of writes and the same time, within the standard errors. The policy determines the result, not the library. The naive loop finishes sooner but writes more than twice as often. Full jitter with a cap of 2 s reduces the load on the service but takes longer. The defaults of this package and of most READMEs give up too soon, and the README form of gax does not retry a conflict.",
+	lesson:    "The differences between the expert forms are not significant. The policy determines the result, not the library. The naive loop finishes sooner but writes more than twice as often. Full jitter with a cap of 2 s reduces the load on the service but takes longer. The defaults of this package and of most READMEs give up too soon, and the README form of gax does not retry a conflict.",
 	run:       contention,
 }, {
 	name:    "outage",
@@ -37,7 +37,7 @@ var scenarios = []scenario{{
 	oracle:  "retries at once until it succeeds",
 	columns: []string{"1%: requests per call", "failed %", "10%: requests per call", "failed %", "30%: requests per call", "failed %", "50%: requests per call", "failed %"},
 	policy:  standard,
-	lesson:  "Up to a failure rate of 10%, a budget costs nothing. At 30%, a token bucket makes more calls fail. The Budget of this package loses fewer calls than the equal buckets of avast and AWS, because a retry that succeeds returns its token and also deposits a tenth of a token, as every success does. The README form of AWS and the budget of failsafe lose even fewer calls, because they permit more requests. At 50%, all token buckets prevent retries that would have helped the callers, and the breaker refuses most calls. With a budget or a breaker, far more calls of this package fail than without them. This is the price of the load that a budget or a breaker saves in the two tables above.",
+	lesson:  "Up to a failure rate of 10%, a budget costs nothing. At 30%, a token bucket makes more calls fail. The Budget of this package loses fewer calls than the equal buckets of avast and AWS, because a retry that succeeds returns its token and also deposits a tenth of a token, as every success does. The README form of AWS and the budget of failsafe lose even fewer calls, because they permit more requests. At 50%, all token buckets prevent retries that would have helped the callers, and the breaker refuses most calls. At this rate, far more calls of this package fail with a budget or a breaker than without. This is the price of the load that a budget or a breaker saves in the two tables above.",
 	run:     brownout,
 }, {
 	name:    "throttled",
@@ -46,7 +46,7 @@ var scenarios = []scenario{{
 	oracle:  "knows its turn",
 	columns: []string{"requests per client", "sooner than asked, per client", "worst 100 ms: returns", "failed %", "last done after s"},
 	policy:  policy{attempts: many, base: 250 * time.Millisecond, max: 2 * time.Second},
-	lesson:  "This package adds jitter of up to half of the Retry-After or up to the ceiling of the backoff, whichever is longer. The other libraries add jitter of up to the ceiling of the backoff, which starts at 250 ms. With this package, less than a third as many clients return in the worst 100 ms, and the clients send a sixth fewer requests. cenkalti restarts its backoff after each Retry-After, so its clients stay together. eapache cannot see the Retry-After. It finishes first because its clients return sooner than the server asked for, and this server does not punish early returns. By default, this package gives up after 5 attempts, which are too few for a crowd of ten times the rate.",
+	lesson:  "This package adds jitter of up to half of the Retry-After or up to the ceiling of the backoff, whichever is longer. The other libraries add jitter of up to the ceiling of the backoff, which starts at 250 ms. With this package, less than a third as many clients return in the worst 100 ms, and the clients send a sixth fewer requests. cenkalti restarts its backoff after each Retry-After, so its clients stay together. eapache cannot see the Retry-After. It finishes first because its clients return sooner than the server asked for, and this server does not punish early returns. By default, this package gives up after 5 attempts, which are too few if ten times as many clients come at once as the server admits in a second.",
 	run:     throttled,
 }, {
 	name:    "throttled-deadline",
@@ -73,18 +73,18 @@ var scenarios = []scenario{{
 	oracle:  "makes one attempt",
 	columns: []string{"no deadline: requests per call", "time of a call s", "one: requests per call", "time of a call s", "in each: requests per call", "time of a call s"},
 	policy:  standard,
-	lesson:  "This package does not retry a nested call that gave up, so three layers make as many attempts as one layer. In the other libraries, the attempts multiply. If each layer has a deadline, the attempts of aws, gax, and sethvargo multiply less, because these libraries do not retry the error of a ctx that ended. A budget in each layer limits the requests of 50 calls that fail concurrently, but would not limit those of a single call.",
+	lesson:  "This package does not retry a nested call that gave up, so three layers make as many attempts as one layer. In the other libraries, the attempts multiply. If each layer has a deadline, the attempts of the expert forms of aws, gax, and sethvargo multiply less, because these forms do not retry the error of a ctx that ended. A budget in each layer limits the requests of 50 calls that fail concurrently. With a single call, the buckets of avast and AWS would permit 25 requests, and the Budget of this package would permit 5.",
 	run:     layered,
 }, {
 	name:      "canceled",
 	title:     "Cancellation: 10,000 calls are canceled at the moment at which their timers fire",
-	text:      "Every attempt fails at once, and the ctx of all calls is canceled at the end of the first wait. The policy is 5 attempts, a base and a cap of 1 s, and no jitter, so that all timers fire together. The README forms keep their own waits, so some of their calls finish before the cancellation. The first column counts the attempts that began after ctx had ended.",
+	text:      "Every attempt fails at once. Groups of 100 calls share a ctx, which is canceled at the end of their first wait. The policy is 5 attempts, a base and a cap of 1 s, and no jitter, so that all timers fire together. The README forms keep their own waits, so some of their calls finish before the cancellation. The first column counts the attempts that began after ctx had ended.",
 	oracle:    "makes one attempt",
 	columns:   []string{"attempts after cancellation, per 100 calls", "last call returns later by s", "error matches Canceled %", "error names the fault %"},
 	policy:    policy{attempts: 5, base: time.Second, max: time.Second, noJitter: true},
 	unguarded: true,
 	alone:     true,
-	lesson:    "If the timer and ctx are ready at the same time, a select statement chooses one of them at random. The expert forms of avast, eapache, and gax do not check ctx again, and make an attempt in half of the cases. The others check ctx again, as this package does. Six of the expert forms do not name the fault that preceded the cancellation. The README forms without ctx continue until their attempts are used up.",
+	lesson:    "If the timer and ctx are ready at the same time, a select statement chooses one of them at random. The expert forms of avast, eapache, and gax do not check ctx again, and make an attempt in half of the cases. The other expert forms check ctx again, as the form of this package does. Six of the expert forms do not name the fault that preceded the cancellation. The README forms without ctx continue until their attempts are used up.",
 	run:       canceled,
 }, {
 	name:      "faults",

@@ -21,15 +21,15 @@ func newWorld(seed uint64) *world {
 	return &world{start: time.Now(), random: rand.New(rand.NewPCG(seed, 0))}
 }
 
-// hour returns a ctx without a deadline that ends after an hour, when even calls without
-// a limit have to.
+// hour returns a ctx that has no deadline but is canceled after an hour, so that calls
+// without a limit also end.
 func hour() (context.Context, func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	timer := time.AfterFunc(time.Hour, cancel)
 	return ctx, func() { timer.Stop(); cancel() }
 }
 
-// tick lets a little time pass, at random. Some libraries seed their jitter with the time,
+// tick lets a short, random time pass. Some libraries seed their jitter with the time,
 // which would otherwise be the same for clients that are made one after the other.
 func (w *world) tick() {
 	w.mu.Lock()
@@ -46,8 +46,8 @@ func (w *world) chance(p float64) bool {
 	return w.random.Float64() < p
 }
 
-// hop is a way through the network: 10 ms ± 2 ms, as in the contention that the AWS
-// Architecture Blog simulates.
+// hop waits while a message crosses the network, for 10 ms ± 2 ms, as in the simulation of
+// contention in the AWS Architecture Blog.
 func (w *world) hop() {
 	w.mu.Lock()
 	d := 10 + 2*w.random.NormFloat64()
@@ -55,7 +55,8 @@ func (w *world) hop() {
 	time.Sleep(time.Duration(max(d, 0) * float64(time.Millisecond)))
 }
 
-// arrive begins calls at random times, rate of them a second, until the time given.
+// arrive starts calls at random times until the given time. The mean number of calls per
+// second is rate.
 func (w *world) arrive(rate float64, until time.Duration, call func(n int)) {
 	for n := 0; ; n++ {
 		w.mu.Lock()
@@ -88,7 +89,7 @@ func (t *tally) add(at time.Duration) {
 	t.total++
 }
 
-// between counts the events in [from, to), which are multiples of the width.
+// between returns the number of events in [from, to). Both must be multiples of the width.
 func (t *tally) between(from, to time.Duration) float64 {
 	sum := 0
 	for bin := int(from / t.width); bin < min(int(to/t.width), len(t.bins)); bin++ {
@@ -106,14 +107,14 @@ func (t *tally) worst() float64 {
 	return float64(most)
 }
 
-// An account sums up what became of calls.
+// An account counts the results of calls.
 type account struct {
 	mu              sync.Mutex
 	made, bad       float64
-	named, canceled float64 // of the bad calls: their error tells the fault, or says Canceled
+	named, canceled float64 // the calls whose error contains the fault, or matches Canceled
 	held, last      time.Duration
 	lastBad         time.Duration // when the last bad call began
-	ended           float64       // attempts that began when ctx had ended
+	ended           float64       // attempts that began after ctx had ended
 }
 
 // settle records a call that began at from. The call is bad if it failed, or took longer
@@ -137,7 +138,7 @@ func (a *account) settle(w *world, from, patience time.Duration, err error) {
 	}
 }
 
-// attempt counts an attempt that begins although ctx has ended.
+// attempt counts an attempt if it begins after ctx has ended.
 func (a *account) attempt(ctx context.Context) {
 	if ctx.Err() != nil {
 		a.mu.Lock()
@@ -150,5 +151,6 @@ func (a *account) badPercent() float64 { return percent(a.bad, a.made) }
 
 func (a *account) meanHeld() float64 { return a.held.Seconds() / a.made }
 
-// percent returns NaN, which the report leaves out, if there is nothing to take a share of.
+// percent returns part as a percentage of whole. If whole is 0, the result is NaN, for
+// which the report has a dash.
 func percent(part, whole float64) float64 { return 100 * part / whole }

@@ -82,7 +82,7 @@ func TestCancelForErrorOfRetry(t *testing.T) {
 	}
 }
 
-// TestCancelInWait checks that the response is closed if its wait has begun.
+// TestCancelInWait checks that the response is closed if the wait after it has begun.
 func TestCancelInWait(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -111,8 +111,8 @@ func TestCancelInWait(t *testing.T) {
 	})
 }
 
-// TestCancelBeforeWait checks that RoundTrip returns the response if its wait has not
-// begun.
+// TestCancelBeforeWait checks that RoundTrip returns the response if the wait after it has
+// not begun.
 func TestCancelBeforeWait(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	body := newSpyBody("response")
@@ -129,7 +129,8 @@ func TestCancelBeforeWait(t *testing.T) {
 	}
 }
 
-// TestCancelInBody checks that an error of the body is the cause of the caller's context.
+// TestCancelInBody checks that, after the caller's context is canceled, the error of the
+// body is the cause of the context.
 func TestCancelInBody(t *testing.T) {
 	for _, timeout := range []time.Duration{0, time.Minute} {
 		bothProtocols(t, func(t *testing.T, h2 bool) {
@@ -162,7 +163,7 @@ func TestCancelInBody(t *testing.T) {
 }
 
 // TestBodyOfEndedContext checks that what Base has received can still be read, and that
-// io.EOF is not an error.
+// io.EOF is not replaced.
 func TestBodyOfEndedContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	transport := &retryhttp.Transport{Base: status(200)}
@@ -212,7 +213,7 @@ func TestAttemptTimeout(t *testing.T) {
 			t.Errorf("error = %v, want %v because of %v", err, context.DeadlineExceeded, retry.ErrExhausted)
 		}
 		if !os.IsTimeout(err) || !err.(*url.Error).Timeout() {
-			t.Errorf("error = %v is not a timeout", err)
+			t.Errorf("error = %v, want a timeout", err)
 		}
 	})
 }
@@ -242,7 +243,7 @@ func TestAttemptTimeoutOfBase(t *testing.T) {
 					}),
 					Policy: attempts(1, retry.WithAttemptTimeout(time.Second)),
 					Retry: func(*http.Response) bool {
-						t.Error("Retry was asked about a response that came too late")
+						t.Error("Retry was called with a response that arrived too late")
 						return false
 					},
 				}
@@ -297,7 +298,7 @@ func TestAttemptTimeoutAfterBase(t *testing.T) {
 		}
 		synctest.Wait()
 		if err := attempt.Err(); err != nil {
-			t.Errorf("Err() = %v while the body is open", err)
+			t.Errorf("Err() = %v while the body is open, want nil", err)
 		}
 		resp.Body.Close()
 	})
@@ -379,7 +380,7 @@ func TestClientTimeout(t *testing.T) {
 			w.(http.Flusher).Flush()
 			<-r.Context().Done()
 		})
-		// Only an attempt that is faster than the timeout gets to the body.
+		// Only an attempt that is faster than the timeout reaches the body.
 		for timeout := 50 * time.Millisecond; ; timeout *= 2 {
 			client := s.client(attempts(3, retry.WithAttemptTimeout(time.Hour)))
 			client.Timeout = timeout
@@ -525,7 +526,7 @@ func TestContextOfAttemptEnds(t *testing.T) {
 						objects = append(objects, weak.Make(object))
 						ctxs = append(ctxs, ctx)
 						if err := ctx.Err(); err != nil {
-							t.Errorf("Err() = %v while Base is called", err)
+							t.Errorf("Err() = %v while Base is called, want nil", err)
 						}
 						return test.base(req)
 					}),
@@ -541,7 +542,7 @@ func TestContextOfAttemptEnds(t *testing.T) {
 				last := ctxs[len(ctxs)-1]
 				if test.end != nil {
 					if err := last.Err(); err != nil {
-						t.Errorf("Err() = %v while the body is open", err)
+						t.Errorf("Err() = %v while the body is open, want nil", err)
 					}
 					test.end(t, resp)
 				}

@@ -187,6 +187,6 @@ func ExampleTransport_services() {
 		return
 	}
 	defer resp.Body.Close()
-	fmt.Println(resp.Status, "after", calls.Load(), "calls of the database")
-	// Output: 503 Service Unavailable after 4 calls of the database
+	fmt.Println(resp.Status, "after", calls.Load(), "calls to the database")
+	// Output: 503 Service Unavailable after 4 calls to the database
 }

@@ -139,7 +139,7 @@ func (b *spyBody) Close() error {
 	return nil
 }
 
-// A source makes the bodies of a request and counts those that are open.
+// A source makes the bodies of a request and counts how many are made and closed.
 type source struct {
 	mu           sync.Mutex
 	text         string

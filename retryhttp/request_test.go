@@ -314,7 +314,7 @@ func TestWhichRequestsAreRepeated(t *testing.T) {
 				}
 				resp, err := transport.RoundTrip(req)
 				if (resp != nil) != (failure == "response") {
-					t.Errorf("RoundTrip() = %v, %v", resp, err)
+					t.Errorf("RoundTrip() = %v, %v, want the %s of the attempt", resp, err, failure)
 				}
 				checkRequests(t, &calls, test.want)
 			})
@@ -587,8 +587,8 @@ func TestNeverRetried(t *testing.T) {
 	checkRequests(t, &unverified.requests, 0)
 }
 
-// TestErrorsOfNetHTTP checks that the error of the first attempt is the one that a client
-// returns without a Transport.
+// TestErrorsOfNetHTTP checks that the error of the first attempt is the error that a client
+// without a Transport returns.
 func TestErrorsOfNetHTTP(t *testing.T) {
 	plain := start(t, false, failFirst(0))
 	secure := start(t, true, failFirst(0))
@@ -602,7 +602,7 @@ func TestErrorsOfNetHTTP(t *testing.T) {
 		t.Errorf("error = %v, want an x509.UnknownAuthorityError", err)
 	}
 	if _, ok := errors.AsType[*retry.Error](err); ok {
-		t.Errorf("error = %v has a *retry.Error", err)
+		t.Errorf("error = %v, want no *retry.Error in it", err)
 	}
 }
 

@@ -488,7 +488,7 @@ func (r *atEOF) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// TestSwitchingProtocols checks that the body of 101 can be written to.
+// TestSwitchingProtocols checks that the body of a 101 response can be written to.
 func TestSwitchingProtocols(t *testing.T) {
 	s := start(t, false, func(w http.ResponseWriter, r *http.Request, n int) {
 		if n == 1 {
@@ -570,7 +570,7 @@ func TestBaseReturnsBothOrNeither(t *testing.T) {
 		}),
 		Policy: attempts(2),
 		Retry: func(*http.Response) bool {
-			t.Error("Retry was asked about a response with an error")
+			t.Error("Retry was called with a response that came with an error")
 			return false
 		},
 	}
@@ -600,7 +600,7 @@ func TestCloseIdleConnections(t *testing.T) {
 	resp, err := client.Get("http://service.example/")
 	checkStatus(t, resp, err, 503)
 	if base.calls != 0 {
-		t.Errorf("CloseIdleConnections() was called %d times by retries", base.calls)
+		t.Errorf("CloseIdleConnections() was called %d times by retries, want 0", base.calls)
 	}
 	client.CloseIdleConnections()
 	if base.calls != 1 {

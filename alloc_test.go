@@ -18,8 +18,8 @@ import (
 
 func newInt() *int { return new(int) }
 
-// wantAllocs checks that f allocates at most a number of times. It skips the test if
-// the compiler does not inline, as with -gcflags=-l or -N: options escape then.
+// wantAllocs checks that f makes no more than most allocations. It skips the test if the
+// compiler does not inline, as with -gcflags=-l or -N, because options then escape.
 func wantAllocs(t *testing.T, most float64, f func()) {
 	t.Helper()
 	if testing.AllocsPerRun(1, func() { *newInt()++ }) > 0 {
@@ -30,7 +30,7 @@ func wantAllocs(t *testing.T, most float64, f func()) {
 	}
 }
 
-// Values that the compiler does not know.
+// The compiler does not know these values.
 var (
 	three  = 3
 	second = time.Second
@@ -98,7 +98,7 @@ func TestAllocsOfSuccess(t *testing.T) {
 	}
 }
 
-// A retry costs at most one allocation, and the final Error is one.
+// A retry makes at most one allocation, and the final Error is one more.
 func TestAllocsOfRetries(t *testing.T) {
 	canceled, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -132,7 +132,7 @@ func TestAllocsOfRetries(t *testing.T) {
 	}
 }
 
-// All real waits of a call share one timer, and a wait of 0 has none.
+// All real waits of a call share one timer, and a wait of 0 starts none.
 func TestAllocsOfRealWaits(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		allocs := func(attempts int, wait time.Duration) float64 {

@@ -16,8 +16,8 @@ import (
 
 var updateAPI = flag.Bool("update", false, "rewrite testdata/api.txt")
 
-// TestAPI compares the exported API with a file, so that a change of the API is seen
-// in a review.
+// TestAPI compares the exported API with a file, so that every change of the API is
+// visible in a diff.
 func TestAPI(t *testing.T) {
 	const file = "testdata/api.txt"
 	got := exportedAPI(t, ".") + "\n" + exportedAPI(t, "retrytest")
@@ -33,7 +33,7 @@ func TestAPI(t *testing.T) {
 	gotLines, wantLines := strings.Split(got, "\n"), strings.Split(string(want), "\n")
 	for i, got := range gotLines {
 		if i == len(wantLines) || got != wantLines[i] {
-			t.Fatalf("%s:%d: API = %q, which go test -run TestAPI -update writes", file, i+1, got)
+			t.Fatalf("%s:%d: API = %q; to update the file, run go test -run TestAPI -update", file, i+1, got)
 		}
 	}
 	if more := wantLines[len(gotLines):]; len(more) > 0 {
@@ -41,7 +41,7 @@ func TestAPI(t *testing.T) {
 	}
 }
 
-// goDoc returns what go doc knows of the package in dir.
+// goDoc returns the documentation of the package in dir.
 func goDoc(t *testing.T, dir string, mode parser.Mode) (*doc.Package, *token.FileSet) {
 	paths, err := filepath.Glob(filepath.Join(dir, "*.go"))
 	if err != nil {
@@ -77,8 +77,8 @@ func members(pkg *doc.Package) (values []*doc.Value, funcs []*doc.Func) {
 	return values, funcs
 }
 
-// exportedAPI prints the declarations without comments, and without values that are an
-// implementation.
+// exportedAPI returns the exported declarations, without comments and without the values
+// of typed constants and variables.
 func exportedAPI(t *testing.T, dir string) string {
 	pkg, fset := goDoc(t, dir, 0)
 	values, funcs := members(pkg)
@@ -113,15 +113,15 @@ func exportedAPI(t *testing.T, dir string) string {
 	return string(formatted)
 }
 
-// Every exported name has a doc comment. Except for fields, constants and variables, it
-// begins with the name.
+// Every exported name has a doc comment. The comment begins with the name, except for
+// fields, constants, and variables.
 func TestEveryExportedNameIsDocumented(t *testing.T) {
 	for _, dir := range []string{".", "retrytest"} {
 		pkg, _ := goDoc(t, dir, parser.ParseComments)
 		check := func(name, comment, start string) {
 			comment = strings.TrimPrefix(strings.TrimPrefix(comment, "A "), "An ")
 			if strings.TrimSpace(comment) == "" || !strings.HasPrefix(comment, start) {
-				t.Errorf("%s: comment of %s = %q, want %q first", dir, name, comment, start)
+				t.Errorf("%s: comment of %s = %q, want it to begin with %q", dir, name, comment, start)
 			}
 		}
 		check("package", pkg.Doc, "Package "+pkg.Name)

@@ -65,8 +65,8 @@ func TestExponential(t *testing.T) {
 	}
 }
 
-// The ceiling never falls as n grows. With a factor within rounding distance of 1, a
-// power by repeated squaring, or math.Pow, falls now and then.
+// The ceiling never falls as n grows. If the factor is very close to 1, a power that is
+// computed by repeated squaring, or by math.Pow, sometimes falls.
 func TestExponentialNeverFalls(t *testing.T) {
 	for _, e := range []retry.Exponential{
 		{Base: 1 << 61, Max: math.MaxInt64, Factor: 1 + 0x1p-52},
@@ -86,7 +86,7 @@ func TestExponentialNeverFalls(t *testing.T) {
 				rises(n)
 			}
 			for shift := range strconv.IntSize - 2 {
-				rises(1<<(shift+1) + 1) // where the highest square first counts
+				rises(1<<(shift+1) + 1) // the first n that needs one more square
 			}
 		})
 	}
@@ -121,7 +121,7 @@ func FuzzExponential(f *testing.F) {
 	f.Add(int64(1<<40), int64(math.MaxInt64), 1+0x1p-26, 1<<29, 1<<29+1<<20)
 	f.Add(int64(1), int64(math.MaxInt64), math.MaxFloat64, 2, 3)
 	f.Add(int64(1), int64(math.MaxInt64), 8.0, 21, 22)   // 1<<63, which a Duration cannot hold
-	f.Add(int64(1), int64(math.MaxInt64-1), 8.0, 21, 22) // as a float64, this Max is 1<<63, too
+	f.Add(int64(1), int64(math.MaxInt64-1), 8.0, 21, 22) // as a float64, this Max is also 1<<63
 	random := rand.New(rand.NewPCG(3, 4))
 	size := func() int64 { return int64(random.Uint64() >> (1 + random.IntN(63))) }
 	for range 500 {

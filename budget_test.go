@@ -117,9 +117,9 @@ func TestBudgetNeedsAWholeToken(t *testing.T) {
 	wantTokens(t, budget, 0)
 }
 
-// A retry that succeeds returns its token, and deposits ratio. A Restart counts as a
-// success, also in the last attempt, and before the filter and the next charge. OnDone
-// sees what the call leaves.
+// A retry that succeeds returns its token and deposits ratio. A Restart counts as a
+// success, even in the last attempt. Do deposits the tokens before it applies the filter and
+// charges the next retry. OnDone sees the tokens that are left at the end.
 func TestBudgetReturnsTokens(t *testing.T) {
 	boom, restart := errBoom, retry.Restart(errBoom)
 	for _, test := range []struct {
@@ -160,7 +160,7 @@ func TestBudgetReturnsTokens(t *testing.T) {
 	}
 }
 
-// A ratio up to the capacity is valid however large both are.
+// A ratio up to the capacity is valid, however large both are.
 func TestBudgetAtTheLargestCapacity(t *testing.T) {
 	for _, ratio := range []float64{1, math.MaxInt / 1000, math.MaxInt} {
 		budget := retry.NewBudget(math.MaxInt, ratio)
@@ -253,7 +253,7 @@ func TestBudgetTokenGoesBack(t *testing.T) {
 		})
 		wantTokens(t, budget, 7)
 	})
-	// On the way into context.WithTimeout, and in a real wait.
+	// The Done method is called on the way into context.WithTimeout, and in a real wait.
 	for name, act := range map[string]func(){"panics": func() { panic("ctx") }, "exits": runtime.Goexit} {
 		for form, opt := range map[string]retry.Option{"WithTimeout": retry.WithAttemptTimeout(time.Hour), "wait": fixed(time.Hour)} {
 			t.Run(fmt.Sprintf("ctx %s in %s", name, form), func(t *testing.T) {
@@ -331,9 +331,9 @@ func TestBudgetCountsEveryTokenUnderContention(t *testing.T) {
 	}
 }
 
-// The invariant of Budget: at every instant, the retries that failed or are under way ≤
-// capacity + ratio × (successes and Restarts). Every attempt looks. It counts a success
-// before Do deposits it, and a retry after Do charged it.
+// The invariant of Budget: at every instant, the retries that failed or are in flight ≤
+// capacity + ratio × (successes and Restarts). Every attempt checks it. The attempt counts
+// a success before Do deposits ratio, and a retry after Do has charged it.
 func TestBudgetInvariant(t *testing.T) {
 	const capacity = 5
 	budget := retry.NewBudget(capacity, 0.1)
@@ -347,7 +347,7 @@ func TestBudgetInvariant(t *testing.T) {
 					spent.Add(1)
 				}
 				if got := spent.Load(); got*10 > capacity*10+successes.Load() {
-					t.Errorf("%d retries failed or are under way, more than the successes permit", got)
+					t.Errorf("%d retries failed or are in flight, more than the successes permit", got)
 				}
 				x := r.IntN(10)
 				if x < 7 {
@@ -365,6 +365,6 @@ func TestBudgetInvariant(t *testing.T) {
 		}
 	})
 	if spent.Load() < 1000 {
-		t.Errorf("%d retries failed, too few to tell", spent.Load())
+		t.Errorf("%d retries failed, want at least 1000", spent.Load())
 	}
 }

@@ -45,7 +45,7 @@ func TestOverride(t *testing.T) {
 
 type ctxKey struct{}
 
-// Nested overrides apply from the outermost in. A nil ctx stays nil.
+// Nested overrides apply in order, outermost first. A nil ctx stays nil.
 func TestNestedOverrides(t *testing.T) {
 	clock := new(retrytest.Clock)
 	ctx := retry.Override(t.Context(), retry.WithMaxAttempts(2), fixed(time.Second), retry.WithClock(clock))
@@ -79,7 +79,7 @@ func TestOverrideReachesNestedCalls(t *testing.T) {
 	}
 }
 
-// PreviousAttempts is the number of attempts before this one of the innermost call.
+// PreviousAttempts returns the number of earlier attempts of the innermost call.
 func TestPreviousAttempts(t *testing.T) {
 	var none context.Context
 	for _, ctx := range []context.Context{none, t.Context(), retry.Override(t.Context(), nil)} {
@@ -108,7 +108,7 @@ func TestPreviousAttempts(t *testing.T) {
 			if want := [][2]int{{0, 0}, {0, 1}, {1, 0}, {1, 1}, {2, 0}, {2, 1}}; !slices.Equal(got, want) {
 				t.Errorf("PreviousAttempts() = %v, want %v", got, want)
 			}
-			for i, ctx := range ctxs { // a context that fn left behind stays as it was
+			for i, ctx := range ctxs { // a context that outlives its attempt does not change
 				if got := retry.PreviousAttempts(ctx); got != i {
 					t.Errorf("PreviousAttempts() = %d after the call, want %d", got, i)
 				}

@@ -12,8 +12,8 @@ import (
 	"example.com/retry"
 )
 
-// FuzzError checks what can be asked of an Error whose Err and Reason are any trees. Err is
-// without the markers that are outermost, and a marker further in stays where it is.
+// FuzzError checks the methods of an Error whose Err and Reason are arbitrary trees. Do
+// removes the outermost markers from Err. A marker further inside stays where it is.
 func FuzzError(f *testing.F) {
 	random := rand.NewChaCha8([32]byte{3})
 	for range 500 {
@@ -77,7 +77,7 @@ func (d *dice) roll(n int) int {
 
 func (d *dice) once(in int) bool { return d.roll(in) == in-1 }
 
-// duration returns one of a few durations, so that different ones are often equal.
+// duration returns one of a few durations, so that two durations are often equal.
 func (d *dice) duration() time.Duration {
 	all := []time.Duration{0, time.Second, 2 * time.Second, 500 * time.Millisecond, 3, 1, 10 * time.Second,
 		time.Minute, time.Minute + 1, time.Hour, math.MaxInt64 / 2, math.MaxInt64 - 1, math.MaxInt64, -time.Second}
@@ -179,7 +179,7 @@ type modelWrapper struct{ modelRetryAfter }
 
 func (e modelWrapper) Unwrap() error { return e.error }
 
-// A modelClock stands still and calls itself to sleep.
+// A modelClock always returns the same time, and its Sleep calls the function.
 type modelClock func() error
 
 func (c modelClock) Now() time.Time                             { return time.Time{} }

@@ -17,7 +17,7 @@ import (
 	"example.com/retry/retrytest"
 )
 
-// Every text of an Error, as Do returns it.
+// This test has every text of an Error that Do returns.
 func TestErrorTexts(t *testing.T) {
 	for _, test := range []struct {
 		name string
@@ -80,7 +80,7 @@ func TestErrorTexts(t *testing.T) {
 	}
 }
 
-// A search for what is not in a hundred nested Errors reads each of them once.
+// A search for an error that is not in a hundred nested Errors reads each of them once.
 func TestDeepErrorsAreSearchedInLinearTime(t *testing.T) {
 	var err error = &fs.PathError{Op: "innermost", Err: errBoom}
 	for range 100 {
@@ -93,10 +93,10 @@ func TestDeepErrorsAreSearchedInLinearTime(t *testing.T) {
 		t.Errorf("errors.AsType() = %v, want the innermost", got)
 	}
 	if errors.Is(err, errOther) || !errors.Is(err, errBoom) {
-		t.Error("errors.Is() is wrong")
+		t.Error("errors.Is() finds other, or does not find boom")
 	}
 	if err.(*retry.Error).RetryAfter() != 0 || err.(*retry.Error).Timeout() {
-		t.Error("RetryAfter() or Timeout() is wrong")
+		t.Error("RetryAfter() is not 0, or Timeout() is true")
 	}
 }
 
@@ -130,7 +130,7 @@ func TestLongChainIsReadWithoutRecursion(t *testing.T) {
 	}
 }
 
-// Errors whose comparison with == panics: by their type, and by their value.
+// Errors whose comparison with == panics: because of the type, and because of the value.
 type (
 	uncomparable      []string
 	uncomparableField struct{ v any }
@@ -167,7 +167,7 @@ func TestCarriedErrorsAreNotCompared(t *testing.T) {
 			err = retry.Do(endedCtx{t.Context(), carried}, fn)
 			wantText(t, err, "retry: gave up before the first attempt ("+carried.Error()+")")
 			if errors.Is(err, errOther) || err.(*retry.Error).Timeout() {
-				t.Errorf("%v matches other or is a timeout", err)
+				t.Errorf("Do() = %v, which matches other or is a timeout", err)
 			}
 		})
 	}
@@ -178,8 +178,8 @@ type timeoutError bool
 func (timeoutError) Error() string   { return "maybe a timeout" }
 func (e timeoutError) Timeout() bool { return bool(e) }
 
-// Timeout reports what the first error in Err or in Reason with such a method says, or
-// that Reason is a deadline.
+// Timeout reports whether the first error with such a method, in Err or in Reason, is a
+// timeout, or whether Reason matches context.DeadlineExceeded.
 func TestErrorTimeout(t *testing.T) {
 	for _, test := range []struct {
 		name string
@@ -211,7 +211,7 @@ func TestErrorTimeout(t *testing.T) {
 	}
 }
 
-// errors.As to net.Error finds what fn returned, unless only the Reason is one.
+// errors.As to net.Error finds the error of fn, unless the Reason is a deadline.
 func TestErrorIsNoNetError(t *testing.T) {
 	dns := &net.DNSError{IsTemporary: true}
 	if got, ok := errors.AsType[net.Error](&retry.Error{Err: dns, Reason: retry.ErrExhausted}); !ok || got != net.Error(dns) {

@@ -58,8 +58,8 @@ func TestEvents(t *testing.T) {
 	}
 }
 
-// Hooks and loggers accumulate, whatever they come in, and run in order. Those of an
-// Override run last.
+// Hooks and loggers accumulate, whether they are in a Policy or not, and run in order. The
+// hooks of an Override run last.
 func TestHooksRunInOrder(t *testing.T) {
 	var got []string
 	hook := func(name string) func(context.Context, retry.Event) {
@@ -97,13 +97,14 @@ func TestHooksRunInOrder(t *testing.T) {
 	}
 }
 
-// textLogger returns a logger that leaves out times, and what it wrote.
+// textLogger returns a logger that leaves out times, and the buffer to which it writes.
 func textLogger(level slog.Level) (*slog.Logger, *bytes.Buffer) {
 	var b bytes.Buffer
 	return newLogger(&b, level), &b
 }
 
-// WithLogger logs each retry at its level, not the end of the call. Two log twice.
+// WithLogger logs each retry at the given level, but not the end of the call. Two loggers
+// log twice.
 func TestLogger(t *testing.T) {
 	const want = " msg=retrying attempt=1 err=boom wait=3s waited=0s elapsed=0s\n"
 	for _, test := range []struct {
@@ -133,7 +134,7 @@ func TestLogger(t *testing.T) {
 	}
 }
 
-// A funcHandler calls funcs with what it gets.
+// A funcHandler passes its arguments to funcs.
 type funcHandler struct {
 	slog.Handler
 	enabled func(context.Context, slog.Level)
@@ -152,7 +153,7 @@ func (h funcHandler) Handle(ctx context.Context, r slog.Record) error {
 	return nil
 }
 
-// A log handler gets the ctx of Do, in Enabled as in Handle.
+// A log handler gets the ctx of Do, both in Enabled and in Handle.
 func TestLogHandlerGetsTheContext(t *testing.T) {
 	ctx := context.WithValue(t.Context(), ctxKey{}, "value")
 	var got []any
@@ -162,7 +163,7 @@ func TestLogHandlerGetsTheContext(t *testing.T) {
 	}
 	fn, _ := script(errBoom)
 	succeeded(t, retry.Do(ctx, fn, noWait, retry.WithLogger(slog.New(handler), slog.LevelWarn)))
-	// slog may ask Enabled more than once.
+	// slog may call Enabled more than once.
 	want := []any{"Enabled", "value", slog.LevelWarn, "Handle", "value", slog.LevelWarn}
 	if len(got) < 6 || !slices.Equal(got[:3], want[:3]) || !slices.Equal(got[len(got)-3:], want[3:]) {
 		t.Errorf("the handler got %v, want %v", got, want)
@@ -180,8 +181,8 @@ func TestEventLogValue(t *testing.T) {
 	}
 }
 
-// A panic in a hook, which a logger is too, is logged with its stack at Error by
-// slog.Default(), and the loop and the other hooks go on.
+// If a hook or a logger panics, slog.Default() logs the panic and its stack at level Error,
+// and the loop and the other hooks continue.
 func TestHookPanics(t *testing.T) {
 	other, otherOut := textLogger(slog.LevelError)
 	broken := funcHandler{handle: func(context.Context, slog.Record) { panic("broke") }}
@@ -222,7 +223,7 @@ func TestHookPanics(t *testing.T) {
 	}
 }
 
-// Do calls fn and the hooks on the goroutine that called it.
+// Do calls fn and the hooks on the goroutine that called Do.
 func TestEverythingRunsOnTheCallersGoroutine(t *testing.T) {
 	id := func() string {
 		buf := make([]byte, 64)
@@ -239,7 +240,7 @@ func TestEverythingRunsOnTheCallersGoroutine(t *testing.T) {
 			})
 			_ = retry.Do(t.Context(), fn, opts, retry.WithAttemptTimeout(time.Hour))
 			if !called {
-				t.Error("Do did not come here")
+				t.Error("Do did not run this code")
 			}
 		})
 	}

@@ -22,7 +22,7 @@ var (
 	errCause = errors.New("the cause")
 )
 
-// script returns an fn that returns errs in turn, then nil, and its count of calls.
+// script returns an fn that returns errs one after another and then nil, and its count of calls.
 func script(errs ...error) (fn func(context.Context) error, calls *int) {
 	calls = new(int)
 	return func(context.Context) error {
@@ -107,8 +107,8 @@ const (
 	inOnDone    place = "OnDone"
 )
 
-// actAt returns a call that fails and waits 1s after each attempt, and that calls act
-// when it reaches a place for the nth time.
+// actAt returns the fn and the options of a call that fails, that waits 1s after each
+// attempt, and that calls act when it reaches a place for the nth time.
 func actAt(n int, where place, act func()) (fn func(context.Context) error, opts retry.Option) {
 	at := func(p place) {
 		if p == where {
@@ -131,8 +131,8 @@ func actAt(n int, where place, act func()) (fn func(context.Context) error, opts
 		}))
 }
 
-// run calls f in a new goroutine. It reports whether f returned, and the value
-// of a panic in it.
+// run calls f in a new goroutine. It reports whether f returned, and returns the value
+// with which f panicked, if any.
 func run(f func()) (returned bool, panicked any) {
 	done := make(chan struct{})
 	go func() {
@@ -145,7 +145,7 @@ func run(f func()) (returned bool, panicked any) {
 	return returned, panicked
 }
 
-// The trees in which an error that fn returns may stand.
+// trees has the ways in which fn may return an error: alone or inside another error.
 var trees = []struct {
 	name string
 	with func(error) error

@@ -22,8 +22,8 @@ func TestJitterWithoutRand(t *testing.T) {
 	}
 }
 
-// The same seed gives the same waits, which are jitter of the ceilings. Another seed
-// and the runtime's generator give others.
+// The same seed gives the same waits, which FullJitter draws. Another seed and the
+// runtime's generator give different waits.
 func TestSource(t *testing.T) {
 	waits := func(opt retry.Option) []time.Duration {
 		clock := new(retrytest.Clock)
@@ -74,11 +74,11 @@ func FuzzJitter(f *testing.F) {
 				t.Errorf("%s(%d, nil) = %d, want a result in [%d, %d]", j.name, ceiling, d, low, high)
 			}
 			if d := draw(&cycle{math.MaxUint64, math.MaxUint64}); d != high {
-				t.Errorf("%s(%d) of the highest number = %d, want %d", j.name, ceiling, d, high)
+				t.Errorf("%s(%d) with the highest random number = %d, want %d", j.name, ceiling, d, high)
 			}
-			// A 0 may be rejected to avoid a bias.
+			// A 0 may be rejected to avoid bias.
 			if d := draw(&cycle{0, 1}); d != low {
-				t.Errorf("%s(%d) of the lowest number = %d, want %d", j.name, ceiling, d, low)
+				t.Errorf("%s(%d) with the lowest random number = %d, want %d", j.name, ceiling, d, low)
 			}
 		}
 	})
@@ -92,10 +92,10 @@ func (c *cycle) Uint64() uint64 {
 	return c[1]
 }
 
-// TestJitterChiSquare checks that each result is equally likely if there are few, and
-// else each combination of an eighth of the range and the parity. 2^64 / 2.5 is the worst
-// ceiling for the shortcuts: a modulo prefers low results, and a multiplication without
-// rejection prefers even or odd ones.
+// TestJitterChiSquare checks that all results are equally likely. If there are more than
+// 32, it instead checks each combination of an eighth of the range and the parity. With a
+// ceiling of 2^64 / 2.5, the usual shortcuts are most biased: a modulo prefers low results,
+// and a multiplication without rejection prefers even or odd results.
 func TestJitterChiSquare(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
 	for _, ceiling := range []int64{1, 2, 3, 6, 9, 31, 1e9, 7378697629483820645, math.MaxInt64} {
@@ -119,8 +119,8 @@ func TestJitterChiSquare(t *testing.T) {
 			for _, count := range counts {
 				chi2 += (count - want) * (count - want) / want
 			}
-			// The variance is twice the degrees of freedom. 6 sigma, because the tail is
-			// longer than that of a normal distribution.
+			// The variance is twice the degrees of freedom. The bound is 6 sigma, because
+			// the tail is longer than the tail of a normal distribution.
 			if k := float64(cells - 1); chi2 > k+6*math.Sqrt(2*k) {
 				t.Errorf("%s(%d): chi-square = %.1f, want about %v; counts %v", j.name, ceiling, chi2, k, counts)
 			}

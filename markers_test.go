@@ -15,7 +15,7 @@ import (
 	"example.com/retry/retrytest"
 )
 
-// busy asks for a delay without the help of After.
+// busy asks for a delay without After.
 type busy time.Duration
 
 func (busy) Error() string               { return "busy" }
@@ -69,7 +69,7 @@ func (list) Error() string     { return "list" }
 func (l list) Unwrap() []error { return l }
 
 // The delay that an error asks for is found at any depth, and the longest counts.
-func TestPushback(t *testing.T) {
+func TestDelayThatAnErrorAsksFor(t *testing.T) {
 	const backoff = 10 * time.Second // more than half of every delay, so the spread does not count
 	for _, test := range []struct {
 		name string
@@ -103,9 +103,9 @@ func TestPushback(t *testing.T) {
 }
 
 // Step 8: the ceiling of the jitter is the greater of the backoff and the spread of the
-// delay, which is at most half of what the limits leave, so that it never makes Do give
-// up.
-func TestSpreadOfPushback(t *testing.T) {
+// delay. The spread is at most half of what the limits leave, so that the spread never
+// makes Do give up.
+func TestSpreadOfDelay(t *testing.T) {
 	const s, none = time.Second, time.Duration(math.MaxInt64)
 	for _, test := range []struct {
 		name              string
@@ -205,8 +205,8 @@ func TestMaxRetryAfter(t *testing.T) {
 	}
 }
 
-// Without a filter every error is retried; with one, those for which any predicate
-// returns true.
+// Without a filter, every error is retried. With a filter, an error is retried if any
+// predicate returns true for it.
 func TestRetryIf(t *testing.T) {
 	path := &fs.PathError{Op: "open", Err: errOther}
 	targets := []error{errBoom, fs.ErrExist, fs.ErrClosed, fs.ErrInvalid, fs.ErrPermission, errOther}
@@ -259,7 +259,7 @@ func TestRetryIf(t *testing.T) {
 	}
 }
 
-// Predicates get the error as fn returned it, with its markers, in order.
+// Predicates are called in order, with the error as fn returned it, including its markers.
 func TestPredicatesGetTheErrorAsReturned(t *testing.T) {
 	marked := retry.After(errBoom, time.Second)
 	fn, _ := always(marked)
@@ -271,8 +271,8 @@ func TestPredicatesGetTheErrorAsReturned(t *testing.T) {
 	}
 }
 
-// Restart: the attempt number starts again for MaxAttempts, Backoff and
-// PreviousAttempts. The numbers in Error and Event count on.
+// After a Restart, the attempt number starts again for MaxAttempts, Backoff, and
+// PreviousAttempts. The numbers in Error and Event continue.
 func TestRestart(t *testing.T) {
 	for _, tree := range trees {
 		t.Run(tree.name, func(t *testing.T) {
@@ -298,7 +298,7 @@ func TestRestart(t *testing.T) {
 				t.Errorf("PreviousAttempts() = %v, want %v", previous, want)
 			}
 			if want := []int{1, 2, 1, 2}; !slices.Equal(delays, want) {
-				t.Errorf("Delay was asked for %v, want %v", delays, want)
+				t.Errorf("Delay was called with %v, want %v", delays, want)
 			}
 			if want := []int{1, 2, 3, 4}; !slices.Equal(attempts, want) {
 				t.Errorf("Event.Attempt = %v, want %v", attempts, want)
@@ -307,8 +307,8 @@ func TestRestart(t *testing.T) {
 	}
 }
 
-// Restart on every failure is a loop without limits, except that the failure counts as
-// the first, so it can be the last.
+// If every failure is marked with Restart, the loop has no limits. However, each failure
+// counts as the first, so if only one attempt is permitted, it is also the last.
 func TestRestartOnEveryFailure(t *testing.T) {
 	fn, calls := script(slices.Repeat([]error{retry.Restart(errBoom)}, 1000)...)
 	succeeded(t, retry.Do(t.Context(), fn, retry.WithMaxAttempts(2), retry.WithMaxElapsed(time.Minute),
@@ -318,12 +318,12 @@ func TestRestartOnEveryFailure(t *testing.T) {
 	gaveUp(t, retry.Do(t.Context(), fn, retry.WithMaxAttempts(1)), retry.ErrExhausted, 1)
 }
 
-// Restart: the time for MaxElapsed starts at the end of the attempt.
+// After a Restart, the time for MaxElapsed starts at the end of the attempt.
 func TestRestartOfMaxElapsed(t *testing.T) {
 	for _, test := range []struct {
 		name        string
 		wait, limit time.Duration
-		attempts    int // in all, if no attempt after the first takes time
+		attempts    int // in total, if no attempt after the first takes time
 	}{
 		{"exactly at the limit", time.Minute, time.Minute, 1},
 		{"one wait before the limit", time.Minute, time.Minute + 1, 2},
@@ -335,7 +335,7 @@ func TestRestartOfMaxElapsed(t *testing.T) {
 			err := retry.Do(t.Context(), func(context.Context) error {
 				if first {
 					first = false
-					clock.Advance(time.Hour) // a session that was up
+					clock.Advance(time.Hour) // the attempt is a long session
 					return retry.Restart(errBoom)
 				}
 				return errBoom
@@ -352,7 +352,7 @@ func TestRestartOfMaxElapsed(t *testing.T) {
 	})
 }
 
-// Restart: Permanent, the filter and the deadline apply as ever.
+// Permanent, the filter, and the limits on the wait also apply to an error with Restart.
 func TestRestartDoesNotOverrule(t *testing.T) {
 	for _, test := range []struct {
 		reason error

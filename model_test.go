@@ -17,7 +17,7 @@ import (
 
 // TestModel plays random scenarios with Do and with a model of it, which follows the
 // specification step by step, and compares the traces. A trace has a line for everything
-// that a caller can observe, with the thousandths of a token that the Budget has then. This
+// that a caller can observe, with the number of thousandths of a token in the Budget. This
 // table explains the lines; the scenarios must produce each of them.
 var traceTable = []struct{ name, meaning string }{
 	{"fn", "fn is called: PreviousAttempts, its error, and what the error map makes of it"},
@@ -33,7 +33,7 @@ var traceTable = []struct{ name, meaning string }{
 	{"  cancel", "ctx is canceled in the callback, with a cause"},
 }
 
-// What a Reason can match.
+// modelReasons lists what a Reason can match.
 var modelReasons = []struct {
 	name string
 	err  error
@@ -71,7 +71,7 @@ type scenario struct {
 	maxAttempts                                          int
 	maxElapsed, maxRetryAfter, deadline                  time.Duration
 	backoff, jitter, predicate, errorMap, hooks, timeout bool
-	canceled                                             bool // ctx is, before the call
+	canceled                                             bool // whether ctx is canceled before the call
 	capacity, ratio                                      int  // in thousandths of a token; a capacity of 0 means no Budget
 	seed                                                 uint64
 	attempts                                             []scriptedAttempt // later attempts succeed
@@ -113,7 +113,7 @@ func (d *dice) scenario() *scenario {
 		if d.once(3) {
 			a.place = []string{"fn", "map", "predicate", "retrying", "sleep", "done", "backoff", "jitter"}[d.roll(8)]
 			a.cancel = d.once(2)
-			if a.place != "backoff" && a.place != "jitter" { // when Do reads the clock there is not specified
+			if a.place != "backoff" && a.place != "jitter" { // in these two, it is not specified when Do reads the clock
 				a.advance = min(d.duration(), time.Hour)
 			}
 		}
@@ -180,7 +180,8 @@ func (s *stage) play(run func(ctx context.Context)) []string {
 	return append(s.trace, "the end")
 }
 
-// A model is the specification of Do in the form of a program.
+// A model is the specification of Do in the form of a program. Other tests refer to the
+// numbers of its steps.
 type model struct {
 	stage
 	budget        int       // thousandths of a token
@@ -318,7 +319,7 @@ func (m *model) loop(ctx context.Context) (reason string) {
 		}
 
 		// 12. Call the OnRetry hook, but not if ctx is done, because no wait follows then. A
-		// hook that takes long delays the next attempt, also past MaxElapsed.
+		// hook that takes long delays the next attempt, even past MaxElapsed.
 		if m.hooks && ctx.Err() == nil {
 			m.line("retrying attempt=%d err=%d wait=%v waited=%v elapsed=%v",
 				m.n, m.last, wait, m.waited, m.now.Sub(m.start))
@@ -440,8 +441,8 @@ func (p *player) failed(err error) int {
 	return 1 + slices.IndexFunc(p.attempts, func(a scriptedAttempt) bool { return err != nil && err == a.mapped.bare })
 }
 
-// playTwice plays the scenario in data with the model and with Do. It fails with the
-// first difference, and returns the trace.
+// playTwice plays the scenario in data with the model and with Do. It fails at the first
+// difference, and returns the trace.
 func playTwice(t *testing.T, data []byte) []string {
 	t.Helper()
 	s := (&dice{data}).scenario()
@@ -455,7 +456,7 @@ func playTwice(t *testing.T, data []byte) []string {
 	got, want := p.play(p.run), m.play(m.run)
 	for i := range got {
 		if got[i] != want[i] {
-			s.attempts = nil // which are in the trace
+			s.attempts = nil // the trace shows them
 			t.Fatalf("trace of Do:\n\t%s\nwant the last line to be:\n\t%s\nscenario: %+v",
 				strings.Join(got[:i+1], "\n\t"), want[i], *s)
 		}

@@ -12,7 +12,7 @@ import (
 	"example.com/retry/retrytest"
 )
 
-// inner calls Do on an fn that fails with one of errs after another and then succeeds.
+// inner returns a call of Do whose fn returns errs one after another and then nil.
 func inner(errs []error, opts ...retry.Option) func(context.Context) error {
 	return func(ctx context.Context) error {
 		fn, _ := script(errs...)
@@ -28,7 +28,7 @@ func canceledBy(cause error) func(context.Context) error {
 	}
 }
 
-// What an outer call makes of a nested one.
+// The beginning of the outer call's error text, or noSay if the outer call decides.
 const (
 	gaveUpAsWell = "retry: gave up after 1 attempt (nested retry gave up): "
 	permanent    = "retry: gave up after 1 attempt (not retryable): "
@@ -39,25 +39,25 @@ var nestedCalls = []struct {
 	name     string
 	call     func(context.Context) error
 	reason   error         // of the nested call
-	verdict  string        // of the outer one
-	pushback time.Duration // that the outer one adds
+	verdict  string        // of the outer call
+	pushback time.Duration // that the outer call adds
 }{
 	{"exhausted", inner([]error{errBoom, errBoom}, retry.WithMaxAttempts(2)), retry.ErrExhausted, gaveUpAsWell, 0},
-	{"exhausted, with a pushback", inner([]error{errBoom, busy(9)}, retry.WithMaxAttempts(2)), retry.ErrExhausted, gaveUpAsWell, 9},
+	{"exhausted, with a delay", inner([]error{errBoom, busy(9)}, retry.WithMaxAttempts(2)), retry.ErrExhausted, gaveUpAsWell, 9},
 	{"one attempt", inner([]error{errBoom}, retry.WithMaxAttempts(1)), retry.ErrExhausted, noSay, 0},
-	{"one attempt, with a pushback", inner([]error{busy(9)}, retry.WithMaxAttempts(1)), retry.ErrExhausted, noSay, 9},
+	{"one attempt, with a delay", inner([]error{busy(9)}, retry.WithMaxAttempts(1)), retry.ErrExhausted, noSay, 9},
 
 	{"elapsed", inner([]error{errBoom, errBoom}, retry.WithMaxElapsed(2*time.Second)), retry.ErrMaxElapsed, gaveUpAsWell, 0},
 	{"elapsed in one attempt", inner([]error{errBoom}, retry.WithMaxElapsed(time.Second)), retry.ErrMaxElapsed, noSay, 0},
-	{"elapsed, with a pushback", inner([]error{errBoom, busy(9)}, retry.WithMaxElapsed(2*time.Second)), retry.ErrMaxElapsed, noSay, 9},
-	{"elapsed after a pushback", inner([]error{busy(9), errBoom}, retry.WithMaxElapsed(2*time.Second)), retry.ErrMaxElapsed, gaveUpAsWell, 0},
+	{"elapsed, with a delay", inner([]error{errBoom, busy(9)}, retry.WithMaxElapsed(2*time.Second)), retry.ErrMaxElapsed, noSay, 9},
+	{"elapsed after a delay", inner([]error{busy(9), errBoom}, retry.WithMaxElapsed(2*time.Second)), retry.ErrMaxElapsed, gaveUpAsWell, 0},
 
 	{"deadline", beforeDeadline(2*time.Second, errBoom, errBoom), retry.ErrDeadline, gaveUpAsWell, 0},
 	{"deadline in one attempt", beforeDeadline(time.Second, errBoom), retry.ErrDeadline, noSay, 0},
-	{"deadline, with a pushback", beforeDeadline(2*time.Second, errBoom, busy(9)), retry.ErrDeadline, noSay, 9},
+	{"deadline, with a delay", beforeDeadline(2*time.Second, errBoom, busy(9)), retry.ErrDeadline, noSay, 9},
 
 	{"budget in one attempt", inner([]error{errBoom}, retry.WithBudget(new(retry.Budget))), retry.ErrBudget, gaveUpAsWell, 0},
-	{"budget, with a pushback", inner([]error{busy(9)}, retry.WithBudget(new(retry.Budget))), retry.ErrBudget, gaveUpAsWell, 9},
+	{"budget, with a delay", inner([]error{busy(9)}, retry.WithBudget(new(retry.Budget))), retry.ErrBudget, gaveUpAsWell, 9},
 
 	{"declined", inner([]error{errBoom}, retry.WithRetryIf(retry.Is(errCause))), retry.ErrNotRetryable, noSay, 0},
 	{"declined in the second attempt", inner([]error{errCause, busy(9)}, retry.WithRetryIf(retry.Is(errCause))), retry.ErrNotRetryable, noSay, 9},
@@ -66,11 +66,11 @@ var nestedCalls = []struct {
 	{"canceled by ErrBudget", canceledBy(retry.ErrBudget), retry.ErrBudget, noSay, 0},
 	{"canceled by another call's error", canceledBy(&retry.Error{Attempts: 2, Reason: retry.ErrExhausted}), retry.ErrExhausted, noSay, 0},
 	{"clock failed", inner([]error{errBoom}, retry.WithClock(&hookClock{before: func() error { return errOther }})), errOther, noSay, 0},
-	{"clock failed with what matches ErrBudget", inner([]error{errBoom},
+	{"clock failed with an error that matches ErrBudget", inner([]error{errBoom},
 		retry.WithClock(&hookClock{before: func() error { return fmt.Errorf("x: %w", retry.ErrBudget) }})), retry.ErrBudget, noSay, 0},
 
 	{"two layers down", inner([]error{errBoom, errBoom, &retry.Error{Attempts: 2, Reason: retry.ErrExhausted}}), retry.ErrNotRetryable, gaveUpAsWell, 0},
-	{"two layers down, with a pushback", func(ctx context.Context) error {
+	{"two layers down, with a delay", func(ctx context.Context) error {
 		return retry.Do(ctx, inner([]error{busy(9)}, retry.WithMaxAttempts(1)), retry.WithMaxAttempts(1))
 	}, retry.ErrExhausted, noSay, 9},
 	{"gave up below one attempt", func(ctx context.Context) error {
@@ -91,7 +91,7 @@ func beforeDeadline(d time.Duration, errs ...error) func(context.Context) error 
 	}
 }
 
-// outer calls Do on an fn that fails with err once, and returns the wait and its error.
+// outer calls Do on an fn that fails with err once, and returns the wait, or the error of Do.
 func outer(t *testing.T, err error, opts ...retry.Option) (time.Duration, error) {
 	clock := new(retrytest.Clock)
 	fn, calls := script(err)
@@ -103,9 +103,10 @@ func outer(t *testing.T, err error, opts ...retry.Option) (time.Duration, error)
 	return clock.Waits()[0], nil
 }
 
-// A nested call that gave up ends the outer one, whatever the filter says, and every
-// other leaves the decision to it. With Unlimited, or below a Restart, a nested call that
-// gave up is retried like any other error. Permanent and ErrInvalid stay permanent.
+// A nested call that gave up ends the outer call, whatever the filter says. Every other
+// nested call leaves the decision to the outer call. With Unlimited, or below a Restart, a
+// nested call that gave up is retried like any other error. Permanent and ErrInvalid stay
+// permanent.
 func TestNestedCalls(t *testing.T) {
 	for _, nested := range nestedCalls {
 		for _, tree := range trees {
@@ -143,7 +144,7 @@ func TestNestedCalls(t *testing.T) {
 					e := gaveUp(t, err, retry.ErrNotRetryable, 1)
 					wantText(t, err, permanent+e.Err.Error())
 				}
-				// The outer filter and limits decide for a nested call without a say.
+				// If the outer call decides, its filter and its limits apply.
 				_, err := outer(t, result, none)
 				gaveUp(t, err, retry.ErrNotRetryable, 1)
 				if nested.verdict == noSay && nested.pushback > 0 {
@@ -161,7 +162,7 @@ func TestNestedCallsBelowMarkers(t *testing.T) {
 		result := inner([]error{busy(9)}, retry.WithMaxAttempts(1))(t.Context())
 		for _, d := range []time.Duration{0, 20} {
 			if wait, _ := outer(t, retry.After(result, d)); wait != time.Hour+max(d, 9) {
-				t.Errorf("wait = %v, want 1h and %v", wait, max(d, 9))
+				t.Errorf("wait = %v, want 1h plus %v", wait, max(d, 9))
 			}
 		}
 	})
@@ -174,7 +175,8 @@ func TestNestedCallsBelowMarkers(t *testing.T) {
 	})
 }
 
-// To retry a nested call that gave up, fn or an error map hides it and keeps the delay.
+// To retry a nested call that gave up, fn or an error map hides its error and keeps the
+// delay.
 func TestNestedCallHidden(t *testing.T) {
 	hide := func(_ context.Context, err error) error {
 		if e, ok := errors.AsType[*retry.Error](err); ok {
@@ -194,8 +196,8 @@ func TestNestedCallHidden(t *testing.T) {
 	}
 }
 
-// Override(ctx, WithMaxAttempts(1)) inside fn moves all retries to this layer, and keeps
-// the delay that the server asked for.
+// Override(ctx, WithMaxAttempts(1)) inside fn moves all retries to the outer layer, and
+// keeps the delay that the server asked for.
 func TestOneLayerRetries(t *testing.T) {
 	for name, filter := range map[string]retry.Option{
 		"default": nil, "everything": retry.WithRetryIf(func(error) bool { return true }), "boom": retry.WithRetryIf(retry.As[busy]()),
@@ -213,7 +215,7 @@ func TestOneLayerRetries(t *testing.T) {
 	}
 }
 
-// Two layers under one deadline, and a server that asks for more: one request.
+// Two layers under one deadline make one request if the server asks for a longer delay.
 func TestNestedCallsUnderOneDeadline(t *testing.T) {
 	clock := new(retrytest.Clock)
 	ctx := retry.Override(deadlineCtx{t.Context(), clock.Now().Add(10 * time.Second)}, retry.WithClock(clock))
@@ -227,7 +229,7 @@ func TestNestedCallsUnderOneDeadline(t *testing.T) {
 	}
 }
 
-// A loop for conflicts works inside and outside of a loop for the network.
+// A loop for conflicts works inside and outside a loop for network errors.
 func TestLoopsForDifferentErrors(t *testing.T) {
 	errConflict, errNetwork := errors.New("conflict"), errors.New("network")
 	conflicts, network := retry.WithRetryIf(retry.Is(errConflict)), retry.WithRetryIf(retry.Is(errNetwork))

@@ -81,7 +81,7 @@ func TestInvalidOptions(t *testing.T) {
 				retry.Do(ctx, fn, hook, test.opt, retry.WithMaxElapsed(0)), // the first one is named
 				retry.Do(ctx, fn, retry.Policy(retry.Policy(hook, test.opt), valid)),
 				retry.Do(retry.Override(ctx, test.opt), fn, hook, retry.WithMaxAttempts(3)),
-				retry.Do(retry.Override(ctx, retry.WithMaxElapsed(0)), fn, hook, test.opt), // that of the call is named first
+				retry.Do(retry.Override(ctx, retry.WithMaxElapsed(0)), fn, hook, test.opt), // the option of the call is named
 				retry.Do(retry.Override(retry.Override(ctx, test.opt), valid), fn, hook),
 				wrapped,
 			} {
@@ -158,8 +158,8 @@ func TestPolicy(t *testing.T) {
 	}
 }
 
-// What a call does is settled when it starts: a caller may reuse the array behind its
-// options in a nested call or during the call, however many there are.
+// A call reads its options when it starts. The caller may reuse the array behind the
+// options in a nested call or during the call, however many options there are.
 func TestOptionsAreSettledAtTheStart(t *testing.T) {
 	for _, n := range []int{0, 1, 6, 7, 8, 30} {
 		t.Run(fmt.Sprintf("%d more options", n), func(t *testing.T) {
@@ -217,7 +217,7 @@ func TestManyPredicates(t *testing.T) {
 	}
 }
 
-// Policy, Wrap and Override keep a copy of their options.
+// Policy, Wrap, WrapUnary, and Override keep a copy of their options.
 func TestOptionsAreCopied(t *testing.T) {
 	common := append(make([]retry.Option, 0, 9), noWait)
 	two := retry.Policy(append(common, retry.WithMaxAttempts(2))...)
@@ -278,8 +278,8 @@ func TestMapError(t *testing.T) {
 	}
 }
 
-// Several error maps run in order, each on the result of the one before. Those of
-// Override run first, on what fn returned, beginning with the outermost.
+// Several error maps run in order, each on the result of the previous one. The error maps
+// of Override run first, on what fn returned, beginning with the outermost override.
 func TestMapErrorOrder(t *testing.T) {
 	add := func(name string) retry.Option {
 		return retry.WithMapError(func(_ context.Context, err error) error { return fmt.Errorf("%v, %s", err, name) })
@@ -328,7 +328,7 @@ func TestMapErrorContext(t *testing.T) {
 	}
 }
 
-// A custom Jitter gets a generator that is not nil, that of the runtime by default.
+// A custom Jitter gets a generator that is not nil. By default, it is the runtime's.
 func TestJitterGetsAGenerator(t *testing.T) {
 	for name, source := range map[string]retry.Option{"runtime": nil, "Source": retry.WithSource(seeded())} {
 		t.Run(name, func(t *testing.T) {
@@ -339,7 +339,7 @@ func TestJitterGetsAGenerator(t *testing.T) {
 				return 0
 			})))
 			if len(seen) != 3 {
-				t.Errorf("%d different draws in 3, want 3", len(seen))
+				t.Errorf("%d different numbers in 3 draws, want 3", len(seen))
 			}
 		})
 	}

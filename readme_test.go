@@ -20,9 +20,9 @@ import (
 	"example.com/retry/retrytest"
 )
 
-// TestReadmeSnippets compiles and vets the Go snippets of README.md and docs, and runs those
-// that are tests. Every file becomes a package with testdata/readme/names.go and the tests
-// in testdata/readme, if there are any, of what the text around its snippets promises.
+// TestReadmeSnippets compiles and vets the Go snippets of README.md and docs, and runs the
+// snippets that are tests. Every file becomes a package, together with names.go in
+// testdata/readme and, if there are any, the tests there of what the text promises.
 func TestReadmeSnippets(t *testing.T) {
 	if _, err := exec.LookPath("go"); err != nil {
 		t.Skip(err)
@@ -75,14 +75,14 @@ func goTest(dir string, env ...string) (string, error) {
 	return string(out), err
 }
 
-// packages are those that a snippet can use.
+// packages lists the packages that a snippet can use.
 var packages = []string{"context", "database/sql", "errors", "fmt", "io", "io/fs", "log/slog", "math",
 	"math/rand/v2", "net", "net/http", "os", "slices", "sync", "sync/atomic", "testing", "testing/synctest", "time",
 	"example.com/retry", "example.com/retry/retryhttp", "example.com/retry/retrytest"}
 
 // snippets returns the Go source of the snippets of a Markdown file, and the names of the
-// tests in it. Statements become the body of a function, which has the name that follows
-// the language of the snippet, or none.
+// tests in it. Statements become the body of a function. The name of the function follows
+// the language of the snippet. If there is no name, it is blank.
 func snippets(t *testing.T, root, file string) (source string, tests []string) {
 	t.Helper()
 	var b strings.Builder
@@ -90,7 +90,7 @@ func snippets(t *testing.T, root, file string) (source string, tests []string) {
 	for _, s := range blocks(read(t, file), "go") {
 		place := fmt.Sprintf("%s:%d", file, s.line)
 		if formatted, err := format.Source([]byte(s.text)); err != nil || string(formatted) != s.text {
-			t.Errorf("%s: the snippet is not formatted like gofmt does it, or has an error: %v", place, err)
+			t.Errorf("%s: the snippet has an error, or gofmt would change it: %v", place, err)
 		}
 		text := fmt.Sprintf("//line %s\n%s", filepath.Join(root, place), s.text)
 		parsed, err := parser.ParseFile(token.NewFileSet(), "", "package p\n"+text, parser.SkipObjectResolution)
@@ -134,8 +134,8 @@ func snippets(t *testing.T, root, file string) (source string, tests []string) {
 	return "package readme\n" + imports.String() + b.String(), tests
 }
 
-// ending returns the statements that follow those of a snippet: they record what it
-// assigned to new variables, and return its error or the global one.
+// ending returns the statements to add after a snippet. They record the values of its new
+// variables, and return its variable err, or the global err if it has none.
 func ending(body []ast.Stmt) string {
 	var names []string
 	for _, stmt := range body {

@@ -123,10 +123,10 @@ func TestContextIsDoneBeforehand(t *testing.T) {
 	}{
 		{"canceled", canceled, "context canceled", []error{context.Canceled}},
 		{"canceled with a cause", caused, "context canceled: the cause", []error{context.Canceled, errCause}},
-		{"child of a canceled one", child, "context canceled: the cause", []error{context.Canceled, errCause}},
+		{"child of a canceled ctx", child, "context canceled: the cause", []error{context.Canceled, errCause}},
 		{"expired", expired, "context deadline exceeded", []error{context.DeadlineExceeded}},
 		{"expired with a cause", expiredCause, "context deadline exceeded: the cause", []error{context.DeadlineExceeded, errCause}},
-		{"of another package", endedCtx{t.Context(), errOther}, "other", []error{errOther}},
+		{"ctx of another package", endedCtx{t.Context(), errOther}, "other", []error{errOther}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			fn, calls := script()
@@ -138,7 +138,7 @@ func TestContextIsDoneBeforehand(t *testing.T) {
 			for _, want := range test.match {
 				e := gaveUp(t, err, want, 0)
 				if e.Err != nil || errors.Unwrap(err) != nil || e.Waited != 0 {
-					t.Errorf("Do() = %#v, want no Err and nothing waited", e)
+					t.Errorf("Do() = %#v, want a nil Err and no waits", e)
 				}
 				if want := []retry.Event{{Reason: e.Reason}}; !slices.Equal(done, want) {
 					t.Errorf("OnDone events = %+v, want %+v", done, want)
@@ -203,7 +203,7 @@ func TestOrderOfReasons(t *testing.T) {
 	with := func(opt retry.Option) func(*state) {
 		return func(s *state) { s.opts = append(s.opts, opt) }
 	}
-	// From the last step to the first. Each case has the conditions before it, too.
+	// The conditions go from the last step to the first. Each case adds a condition.
 	conditions := []struct {
 		reason   error
 		attempts int
@@ -234,14 +234,14 @@ func TestOrderOfReasons(t *testing.T) {
 			gaveUp(t, err, condition.reason, condition.attempts)
 			for _, c := range conditions[:n] {
 				if c.reason != context.Canceled && errors.Is(err, c.reason) {
-					t.Errorf("Do() = %v, which matches %v, too", err, c.reason)
+					t.Errorf("Do() = %v, which also matches %v", err, c.reason)
 				}
 			}
 		})
 	}
 }
 
-// A Clock that fails for a reason of its own ends the call with that error as Reason.
+// If the Clock fails although ctx is not done, the call ends with the Clock's error as Reason.
 func TestClockFails(t *testing.T) {
 	for _, failure := range []error{errOther, context.Canceled} {
 		t.Run(failure.Error(), func(t *testing.T) {
@@ -340,7 +340,7 @@ func TestSharedByGoroutines(t *testing.T) {
 	for i := range 100 {
 		wg.Go(func() {
 			if got, err := double(t.Context(), i); got != 2*i || err != nil {
-				t.Errorf("double(%d) = %d, %v", i, got, err)
+				t.Errorf("double(%d) = %d, %v, want %d, nil", i, got, err, 2*i)
 			}
 			fn, _ := script(errBoom)
 			succeeded(t, retry.Do(t.Context(), fn, retry.WithSource(src), retry.WithClock(new(retrytest.Clock))))
@@ -350,7 +350,7 @@ func TestSharedByGoroutines(t *testing.T) {
 }
 
 // A panic or Goexit in code of the caller propagates, except that a panic in a hook is
-// logged. No OnDone hook is called then, and nothing leaks.
+// logged. If it propagates, Do does not call OnDone hooks, and nothing leaks.
 func TestPanicAndGoexitPropagate(t *testing.T) {
 	type boom struct{ where place }
 	places := []place{inFn, inMap, inPredicate, inBackoff, inJitter, inSource, beforeSleep, afterSleep}
@@ -384,8 +384,8 @@ func TestPanicAndGoexitPropagate(t *testing.T) {
 	check(inOnDone, 1, runtime.Goexit, nil)
 }
 
-// Each attempt has a timeout of its own. Its context is canceled once fn and the error
-// maps have returned, which also ends what the value of fn depends on.
+// Each attempt has its own timeout. The context of the attempt is canceled once fn and the
+// error maps have returned, even if the value that fn returned depends on the context.
 func TestAttemptTimeout(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		start := time.Now()
@@ -432,7 +432,7 @@ func (c ownCtx) AfterFunc(f func()) func() bool { return context.AfterFunc(c.Con
 func TestNoGoroutines(t *testing.T) {
 	for name, of := range map[string]func(context.Context) context.Context{
 		"package context": func(ctx context.Context) context.Context { return ctx },
-		"own type":        func(ctx context.Context) context.Context { return ownCtx{ctx} },
+		"custom type":     func(ctx context.Context) context.Context { return ownCtx{ctx} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
@@ -481,7 +481,7 @@ func TestNoPointlessWait(t *testing.T) {
 	})
 }
 
-// The token of the retry goes back.
+// If ctx is canceled during a real wait, the wait ends and the token of the retry goes back.
 func TestCancelEndsARealWait(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		start := time.Now()
@@ -499,7 +499,8 @@ func TestCancelEndsARealWait(t *testing.T) {
 	})
 }
 
-// A cancellation beats a timer that fires at the same time, whichever select chooses.
+// A cancellation takes precedence over a timer that fires at the same time, whichever of
+// them a select statement chooses.
 func TestCancellationBeatsTheTimer(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		for range 100 {

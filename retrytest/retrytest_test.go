@@ -109,7 +109,7 @@ func TestLoseReplies(t *testing.T) {
 		{"more than the attempts", 9, errLost, nil, nil, slices.Repeat([]error{errLost}, 5), retry.ErrExhausted},
 		{"errors of fn stay", 3, errLost, []error{errBoom, nil, errBoom}, nil, []error{errBoom, errLost, errBoom}, nil},
 		{"a nil error loses nothing", 3, nil, []error{errBoom}, nil, []error{errBoom}, nil},
-		{"a Restart counts from there", 2, errLost, []error{nil, retry.Restart(errBoom)}, nil, []error{errLost, errBoom, errLost}, nil},
+		{"the count starts again after a Restart", 2, errLost, []error{nil, retry.Restart(errBoom)}, nil, []error{errLost, errBoom, errLost}, nil},
 		{"the filter sees it", 1, errLost, nil, retry.WithRetryIf(retry.Is(errBoom)), []error{errLost}, retry.ErrNotRetryable},
 		{"error maps see it", 1, errLost, nil, retry.WithMapError(func(_ context.Context, err error) error {
 			if err == errLost {

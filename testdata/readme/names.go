@@ -56,7 +56,7 @@ func announce(ctx context.Context) error {
 	})
 }
 
-// debit recognizes a repetition, and so it is safe to repeat, unless it is broken.
+// debit recognizes a repeated request, so it is safe to repeat, unless broken is set.
 func debit(ctx context.Context, amount int) error {
 	debited := false
 	return retry.Do(ctx, func(context.Context) error {

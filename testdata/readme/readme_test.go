@@ -41,10 +41,10 @@ func fail(err error) func(context.Context) error {
 func TestQuickStart(t *testing.T) {
 	n, took, err := run(t, quickStart, fail(errRefused))
 	if n != 5 || took > 3750*time.Millisecond || fmt.Sprint(err) != "retry: gave up after 5 attempts: connection refused" {
-		t.Errorf("quickStart() = %v after %d attempts and %v", err, n, took)
+		t.Errorf("quickStart() = %v after %d attempts and %v, want %v after 5 and at most 3.75s", err, n, took, retry.ErrExhausted)
 	}
 	if n, _, err := run(t, quickStart, fail(nil)); n != 1 || err != nil || results[0] != (User{"ada"}) {
-		t.Errorf("quickStart() = %v after %d attempts, loaded %v", err, n, results)
+		t.Errorf("quickStart() = %v after %d attempts, loaded %v, want nil after 1, and ada", err, n, results)
 	}
 }
 
@@ -164,7 +164,7 @@ func TestReconnect(t *testing.T) {
 		return errRefused
 	})
 	if n < 100 || !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("reconnect() = %v after %d sessions", err, n)
+		t.Errorf("reconnect() = %v after %d sessions, want %v after at least 100", err, n, context.DeadlineExceeded)
 	}
 	for i, wait := range waits {
 		if i > 0 && i%20 == 19 && wait > 250*time.Millisecond {

@@ -56,7 +56,7 @@ func succeed(t *testing.T, b *retry.Budget, n int) {
 	}
 }
 
-// Step 11: a retry takes a token, and without one Do returns ErrBudget at once. First
+// Step 11: a retry takes a token. If there is none, Do returns ErrBudget at once. First
 // attempts are never charged. The zero Budget permits no retries.
 func TestBudgetChargesRetries(t *testing.T) {
 	for _, test := range []struct {

@@ -178,7 +178,7 @@ type timeoutError bool
 func (timeoutError) Error() string   { return "maybe a timeout" }
 func (e timeoutError) Timeout() bool { return bool(e) }
 
-// Timeout reports whether the first error with such a method, in Err or in Reason, is a
+// Timeout reports whether the first error with a Timeout method, in Err or in Reason, is a
 // timeout, or whether Reason matches context.DeadlineExceeded.
 func TestErrorTimeout(t *testing.T) {
 	for _, test := range []struct {

@@ -210,7 +210,7 @@ func (m *model) run(ctx context.Context) {
 func (m *model) loop(ctx context.Context) (reason string) {
 	counted, since := 0, m.now // attempts before the last Restart, and the end of the attempt that it marked
 	random := rand.New(rand.NewPCG(m.seed, m.seed))
-	held := false // a token, for an attempt that was not made yet
+	held := false // whether a token was taken for an attempt that has not been made yet
 	defer func() {
 		if held {
 			m.deposit(1000)

@@ -22,7 +22,7 @@ import (
 
 // TestReadmeSnippets compiles and vets the Go snippets of README.md and docs, and runs the
 // snippets that are tests. Every file becomes a package, together with names.go in
-// testdata/readme and, if there are any, the tests there of what the text promises.
+// testdata/readme and, if it exists, the file there that tests what the text promises.
 func TestReadmeSnippets(t *testing.T) {
 	if _, err := exec.LookPath("go"); err != nil {
 		t.Skip(err)
@@ -81,8 +81,8 @@ var packages = []string{"context", "database/sql", "errors", "fmt", "io", "io/fs
 	"example.com/retry", "example.com/retry/retryhttp", "example.com/retry/retrytest"}
 
 // snippets returns the Go source of the snippets of a Markdown file, and the names of the
-// tests in it. Statements become the body of a function. The name of the function follows
-// the language of the snippet. If there is no name, it is blank.
+// tests in it. Statements become the body of a function, whose name is the word after the
+// language of the snippet. If there is no such word, the name is blank.
 func snippets(t *testing.T, root, file string) (source string, tests []string) {
 	t.Helper()
 	var b strings.Builder

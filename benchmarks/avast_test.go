@@ -7,8 +7,8 @@ import (
 	"github.com/avast/retry-go/v5"
 )
 
-// A Retrier of avast contains the ctx of its calls, so every call with another ctx needs
-// a new Retrier.
+// A Retrier of avast contains the ctx of its calls, so every call with a different ctx
+// needs a new Retrier.
 var avastLibrary = library{
 	name:      "avast",
 	permanent: retry.Unrecoverable,

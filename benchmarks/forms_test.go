@@ -22,7 +22,7 @@ type library struct {
 	// These functions mark an error for the library, before the calls. They are nil if
 	// the library needs no mark.
 	retryable, permanent func(error) error
-	losesError           bool // whether the error that the library returns does not contain the last error
+	losesError           bool // whether the error of a call does not contain the last error of the script
 	forms                []form
 }
 

@@ -96,8 +96,8 @@ func machine(raw []byte) string {
 		cpu[1], runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version())
 }
 
-// measure returns the results of all benchmarks, and the results that version 1 has in the
-// benchmarks of one call, in the format of go test.
+// measure returns the results of all benchmarks, in the format of go test. With -v1, old has
+// the results of version 1 in the benchmarks that measure one call.
 func measure(dir string) (raw, old []byte) {
 	binary := filepath.Join(dir, "benchmarks.test")
 	run("go", "test", "-c", "-o", binary, ".")

@@ -9,8 +9,8 @@ import (
 	"example.com/retry"
 )
 
-// These forms need version 2. They are in a separate file, so that the others can
-// measure version 1.
+// These forms need version 2. They are in a separate file, so that the other forms can be
+// measured with version 1.
 func init() {
 	retryLibrary.forms = append(retryLibrary.forms, form{
 		name:  "WithMaxRetryAfter",

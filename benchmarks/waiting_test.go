@@ -87,8 +87,8 @@ func BenchmarkMillion(b *testing.B) {
 	})
 }
 
-// BenchmarkLateness measures how much longer a call takes than the 50ms for which it
-// waits, once, after its first attempt.
+// BenchmarkLateness makes calls that wait once, for 50ms, and measures how much longer
+// than 50ms they take.
 func BenchmarkLateness(b *testing.B) {
 	const pause = 50 * time.Millisecond
 	callers, waits := 1000, 10

@@ -150,7 +150,7 @@ func TestCancelInBody(t *testing.T) {
 			}
 			defer resp.Body.Close()
 			if _, err := io.ReadFull(resp.Body, make([]byte, 5)); err != nil {
-				t.Errorf("Read() = %v before the cancellation", err)
+				t.Errorf("Read() = %v before the cancellation, want nil", err)
 			}
 			cancel(errBoom)
 			for range 2 {
@@ -327,7 +327,7 @@ func TestAttemptTimeoutThenSlowBody(t *testing.T) {
 			t.Errorf("body = %q, want begin end", got)
 		}
 		if got := s.requests.Load(); got < 2 {
-			t.Errorf("requests = %d, want 2", got)
+			t.Errorf("requests = %d, want at least 2", got)
 		}
 	})
 }

@@ -30,7 +30,7 @@ var quiet = log.New(io.Discard, "", 0)
 // noJitter makes the wait equal to the delay that the server asked for.
 func noJitter(time.Duration, *rand.Rand) time.Duration { return 0 }
 
-// attempts is a policy of n attempts without waits.
+// attempts returns a policy of n attempts without waits.
 func attempts(n int, opts ...retry.Option) retry.Option {
 	return retry.Policy(append(opts, retry.WithMaxAttempts(n), retry.WithBackoff(retry.Constant(0)))...)
 }
@@ -95,7 +95,7 @@ func bothProtocols(t *testing.T, test func(t *testing.T, h2 bool)) {
 	t.Run("HTTP2", func(t *testing.T) { test(t, true) })
 }
 
-// failFirst is a handler that answers the first n requests with 503 and the others with 200.
+// failFirst returns a handler that answers the first n requests with 503 and the others with 200.
 func failFirst(n int) func(http.ResponseWriter, *http.Request, int) {
 	return func(w http.ResponseWriter, r *http.Request, i int) {
 		io.Copy(io.Discard, r.Body)

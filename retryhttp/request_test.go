@@ -215,7 +215,7 @@ func TestRequestIsNotModified(t *testing.T) {
 			headers = append(headers, r.Header)
 			r.Trailer.Set("Checksum", "42") // Base reads the body, which sets the trailer
 			if r.URL != req.URL || r.Host != req.Host {
-				t.Errorf("URL = %v, Host = %q, want those of the request", r.URL, r.Host)
+				t.Errorf("URL = %v, Host = %q, want the URL and the Host of the request", r.URL, r.Host)
 			}
 			return nil, errBoom
 		}),

@@ -206,7 +206,7 @@ func TestLastResponse(t *testing.T) {
 		{"ErrMaxElapsed", t.Context(), retry.WithMaxElapsed(time.Second), "30", 1},
 		{"error map that wraps", t.Context(), retry.WithMapError(wrap), "", 3},
 		{"Permanent", t.Context(), retry.WithMapError(func(_ context.Context, err error) error { return retry.Permanent(err) }), "", 1},
-		{"error map that forgives", t.Context(), retry.WithMapError(func(context.Context, error) error { return nil }), "", 1},
+		{"error map that returns nil", t.Context(), retry.WithMapError(func(context.Context, error) error { return nil }), "", 1},
 	}
 	const size = 1 << 20
 	for _, test := range tests {
@@ -262,7 +262,7 @@ func TestLastResponseIsUntouched(t *testing.T) {
 	for i, body := range bodies {
 		reads, closes := body.reads.Load(), body.closes.Load()
 		if last := i == 2; last && (reads != 0 || closes != 0) || !last && (reads == 0 || closes != 1) {
-			t.Errorf("body %d: read %d times, closed %d times", i, reads, closes)
+			t.Errorf("body %d: read %d times, closed %d times; want the last one untouched and the others read and closed once", i, reads, closes)
 		}
 	}
 	if got := readAll(t, resp); got != "response" {
@@ -288,11 +288,11 @@ func TestResponseThatIsNotReturned(t *testing.T) {
 		policy retry.Option
 		want   string
 	}{
-		{"failure for another reason", "GET", 503, retry.WithMapError(other), "retry: gave up after 2 attempts: boom"},
-		{"success fails", "GET", 200, retry.WithMapError(other), "retry: gave up after 2 attempts: boom"},
-		{"success fails Permanent", "GET", 200, retry.WithMapError(permanent), "retry: gave up after 1 attempt (not retryable): boom"},
-		{"success of POST fails Permanent", "POST", 200, retry.WithMapError(permanent), "retry: gave up after 1 attempt (not retryable): boom"},
-		{"failure of POST for another reason", "POST", 503, retry.WithMapError(permanent), "boom"},
+		{"failure mapped to another error", "GET", 503, retry.WithMapError(other), "retry: gave up after 2 attempts: boom"},
+		{"success mapped to an error", "GET", 200, retry.WithMapError(other), "retry: gave up after 2 attempts: boom"},
+		{"success mapped to Permanent", "GET", 200, retry.WithMapError(permanent), "retry: gave up after 1 attempt (not retryable): boom"},
+		{"success of POST mapped to Permanent", "POST", 200, retry.WithMapError(permanent), "retry: gave up after 1 attempt (not retryable): boom"},
+		{"failure of POST mapped to Permanent", "POST", 503, retry.WithMapError(permanent), "boom"},
 		{"another StatusError", "GET", 503, retry.WithMapError(another), "retry: gave up after 2 attempts: 500 Internal Server Error"},
 	}
 	for _, test := range tests {
@@ -349,7 +349,7 @@ func TestErrorMapReplacesBody(t *testing.T) {
 	}
 }
 
-func TestErrorMapForgivesError(t *testing.T) {
+func TestErrorMapReturnsNil(t *testing.T) {
 	transport := &retryhttp.Transport{
 		Base:   failure(errBoom),
 		Policy: retry.WithMapError(func(context.Context, error) error { return nil }),
@@ -463,7 +463,7 @@ func TestTrailers(t *testing.T) {
 			t.Fatal(err)
 		}
 		if resp.Trailer.Get("Got") != "" {
-			t.Errorf("Trailer = %v before the end of the body", resp.Trailer)
+			t.Errorf("Trailer = %v before the end of the body, want no value", resp.Trailer)
 		}
 		if got := readAll(t, resp); got != "response" {
 			t.Errorf("body = %q, want response", got)

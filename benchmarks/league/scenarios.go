@@ -434,7 +434,7 @@ func canceled(w *world, client func(call) call, full bool) []float64 {
 	do := client(once)
 	begun := w.now()
 	var acc account
-	for range size(full, 100, 10) { // for each, a hundred calls share a ctx
+	for range size(full, 100, 10) { // in each iteration, a hundred calls share a ctx
 		ctx, cancel := hour()
 		w.calls.Go(func() {
 			time.Sleep(wait)

@@ -52,7 +52,7 @@ func TestFetchAfterFault(t *testing.T) {
 				t.Errorf("fetch() = %q, %v, want the guide", r.body, r.err)
 			}
 			if r.attempts != 2 || s.requests("guide") != 2 {
-				t.Errorf("%d attempts, %d requests, want 2", r.attempts, s.requests("guide"))
+				t.Errorf("%d attempts, %d requests, want 2 of each", r.attempts, s.requests("guide"))
 			}
 			if waits := clock.Waits(); len(waits) != 1 || waits[0] != r.waited {
 				t.Errorf("waits = %v, want the reported %v", waits, r.waited)
@@ -97,7 +97,7 @@ func TestFetchMissing(t *testing.T) {
 		t.Errorf("error %v, want ErrNotRetryable", r.err)
 	}
 	if r.attempts != 1 || s.requests(missing) != 1 {
-		t.Errorf("%d attempts, %d requests, want 1", r.attempts, s.requests(missing))
+		t.Errorf("%d attempts, %d requests, want 1 of each", r.attempts, s.requests(missing))
 	}
 }
 

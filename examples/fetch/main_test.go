@@ -13,7 +13,7 @@ import (
 	"example.com/retry/retrytest"
 )
 
-// TestMain lets the test binary be the program; see TestProcess.
+// TestMain lets the test binary run as the program; see TestProcess.
 func TestMain(m *testing.M) {
 	if os.Getenv("FETCH_TEST_MAIN") != "" {
 		main()
@@ -169,7 +169,7 @@ func TestEveryRequestFails(t *testing.T) {
 	} {
 		f := fields(t, stdout, document)
 		if got := f[1] + " " + strings.Join(f[3:], " "); !strings.HasPrefix(got, want) {
-			t.Errorf("%s: attempts and outcome %q, want %q first", document, got, want)
+			t.Errorf("%s: attempts and outcome %q, want them to begin with %q", document, got, want)
 		}
 	}
 	if want := "requests for missing document: 1 (want 1); retry budget left: 0 of 4 tokens\n"; !strings.HasSuffix(stdout, want) {

@@ -124,7 +124,7 @@ func TestRetryAfterDate(t *testing.T) {
 		t.Errorf("Retry-After is %v after Date, want %v", d, retryAfter)
 	}
 	if age := time.Since(date); age < 0 || age > time.Minute {
-		t.Errorf("Date is %v ago", age)
+		t.Errorf("Date is %v ago, want at most a minute", age)
 	}
 }
 

@@ -6,8 +6,8 @@ import (
 )
 
 // In balance, the failed retries take as many tokens as the successes deposit. With r
-// retries per call, and requests that fail with
-// probability f, there are (1+r)(1-f) successes and rf failed retries per call.
+// retries per call, and requests that fail with probability f, there are (1+r)(1-f)
+// successes and rf failed retries per call.
 func retriesInBalance(f float64) float64 { return 0.1 * (1 - f) / (f - 0.1*(1-f)) }
 
 // If tokens stay spent, each of the r retries costs a token.

@@ -65,7 +65,8 @@ func TestMark(t *testing.T) {
 		resp.Header.Set("Retry-After", fmt.Sprint(test.seconds))
 		n, took, got := run(t, func(ctx context.Context) error { return retry.Do(ctx, send) }, mark)
 		if n != test.attempts || took < test.min || took > test.max || !errors.Is(got, test.reason) || !errors.Is(got, err) {
-			t.Errorf("%d, Retry-After: %d: Do() = %v after %d attempts and %v", test.status, test.seconds, got, n, took)
+			t.Errorf("%d, Retry-After: %d: Do() = %v after %d attempts and %v, want %v after %d and %v to %v",
+				test.status, test.seconds, got, n, took, test.reason, test.attempts, test.min, test.max)
 		}
 	}
 }
@@ -122,7 +123,7 @@ func TestPolicy(t *testing.T) {
 func TestTimeouts(t *testing.T) {
 	hang := func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
 	if n, took, err := run(t, timeouts, hang); n < 4 || n > 5 || took > 10*time.Second || !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("timeouts() = %v after %d attempts and %v", err, n, took)
+		t.Errorf("timeouts() = %v after %d attempts and %v, want %v after 4 or 5 and at most 10s", err, n, took, context.DeadlineExceeded)
 	}
 	if n, _, err := run(t, timeouts, fail(&net.OpError{Op: "dial", Err: errRefused})); n != 5 {
 		t.Errorf("timeouts() = %v after %d attempts, want 5", err, n)

@@ -234,7 +234,7 @@ func TestReturnsTheStatusOfTheContextThatEnded(t *testing.T) {
 				cancel(shutdown)
 				return ctx, func() {}
 			}, codes.Canceled, shutdown},
-		{"canceled for an invalid call", failing(9, nil),
+		{"canceled with the cause ErrInvalid", failing(9, nil),
 			func(ctx context.Context) (context.Context, context.CancelFunc) {
 				ctx, cancel := context.WithCancelCause(ctx)
 				cancel(retry.ErrInvalid)

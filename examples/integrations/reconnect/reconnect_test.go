@@ -28,8 +28,8 @@ type outage struct {
 }
 
 // A feed is a server on a loopback port. After the last outage, it sends the rest of its
-// messages and closes the connection normally. Each session sends the last message
-// of the previous one again.
+// messages and closes the connection normally. Each session sends the last message of the
+// previous session again.
 type feed struct {
 	t       *testing.T
 	addr    string

@@ -105,7 +105,7 @@ func TestBudgetDeposits(t *testing.T) {
 	}
 }
 
-// 0.999 of a token buys no retry.
+// 0.999 tokens do not permit a retry.
 func TestBudgetNeedsAWholeToken(t *testing.T) {
 	budget := retry.NewBudget(2, 0.001)
 	spend(t, budget, 2)

@@ -370,7 +370,7 @@ func ExampleBudget() {
 // Retry at one layer only: Override disables the retries of the layers below.
 func ExampleOverride_oneLayer() {
 	requests := 0
-	charge := func(ctx context.Context) error { // retries by itself
+	charge := func(ctx context.Context) error { // contains its own call of Do
 		return retry.Do(ctx, func(ctx context.Context) error {
 			requests++
 			return errors.New("connection refused")

@@ -245,3 +245,10 @@ func TestEverythingRunsOnTheCallersGoroutine(t *testing.T) {
 		})
 	}
 }
+
+func TestSlowHookPassesTheLimit(t *testing.T) {
+	clock := new(retrytest.Clock)
+	fn, _ := always(errBoom)
+	slow := retry.WithOnRetry(func(context.Context, retry.Event) { clock.Advance(time.Hour) })
+	gaveUp(t, retry.Do(t.Context(), fn, noWait, retry.WithClock(clock), retry.WithMaxElapsed(1), slow), retry.ErrMaxElapsed, 2)
+}

@@ -32,6 +32,10 @@ func TestMarkers(t *testing.T) {
 		if err := mark(errBoom); err.Error() != "boom" || !errors.Is(err, errBoom) || errors.Unwrap(err) != errBoom {
 			t.Errorf("%s hides the error that it marks", name)
 		}
+		fn, _ := always(mark(retry.Permanent(errBoom)))
+		if e := gaveUp(t, retry.Do(t.Context(), fn), retry.ErrNotRetryable, 1); e.Err != errBoom {
+			t.Errorf("Err = %#v, want boom without its markers", e.Err)
+		}
 	}
 }
 

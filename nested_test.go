@@ -166,6 +166,10 @@ func TestNestedCallsBelowMarkers(t *testing.T) {
 			}
 		}
 	})
+	t.Run("Permanent comes first", func(t *testing.T) {
+		_, err := outer(t, fmt.Errorf("x: %w", retry.Permanent(inner([]error{errBoom, errBoom}, retry.WithMaxAttempts(2))(t.Context()))))
+		wantText(t, err, "retry: gave up after 1 attempt (not retryable): x: retry: gave up after 2 attempts: boom")
+	})
 	t.Run("Restart of a sibling", func(t *testing.T) {
 		result := inner([]error{errBoom, errBoom}, retry.WithMaxAttempts(2))(t.Context())
 		for _, err := range []error{errors.Join(retry.Restart(errBoom), result), errors.Join(result, retry.Restart(errBoom))} {

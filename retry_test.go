@@ -38,12 +38,16 @@ func TestMaxAttempts(t *testing.T) {
 			if got := len(clock.Waits()); got != n-1 {
 				t.Errorf("number of waits = %d, want %d", got, n-1)
 			}
-
 			fn, calls = script(slices.Repeat([]error{errBoom}, n-1)...)
 			succeeded(t, retry.Do(t.Context(), fn, retry.WithMaxAttempts(n), noWait))
 			wantCalls(t, calls, n)
 		})
 	}
+}
+
+func TestSuccessBeatsTheEndOfContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	succeeded(t, retry.Do(ctx, func(context.Context) error { cancel(); return nil }))
 }
 
 func TestUnlimited(t *testing.T) {

@@ -2,6 +2,7 @@ package retry
 
 import (
 	"math"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -15,7 +16,11 @@ import (
 // other value, including one with surrounding spaces, ok is false.
 func ParseRetryAfter(value string, now time.Time) (d time.Duration, ok bool) {
 	if value != "" && strings.Trim(value, "0123456789") == "" {
-		return parseSeconds(value), true
+		seconds, err := strconv.ParseUint(value, 10, 64)
+		if err != nil || seconds > uint64(math.MaxInt64/time.Second) { // it exceeds a Duration
+			return math.MaxInt64, true
+		}
+		return time.Duration(seconds) * time.Second, true
 	}
 	for _, layout := range []string{"Mon, 02 Jan 2006 15:04:05 GMT", time.RFC850, time.ANSIC} {
 		if t, err := time.Parse(layout, value); err == nil {
@@ -23,17 +28,4 @@ func ParseRetryAfter(value string, now time.Time) (d time.Duration, ok bool) {
 		}
 	}
 	return 0, false
-}
-
-// parseSeconds returns digits as a number of seconds, or the maximum Duration if the
-// number is too large.
-func parseSeconds(digits string) time.Duration {
-	var seconds time.Duration
-	for _, digit := range digits {
-		seconds = seconds*10 + time.Duration(digit-'0')
-		if seconds > math.MaxInt64/time.Second {
-			return math.MaxInt64
-		}
-	}
-	return seconds * time.Second
 }

@@ -56,9 +56,8 @@ func FuzzError(f *testing.F) {
 
 // A tree is an error of fn, and what it says about retrying.
 type tree struct {
-	err, bare, leaf error  // bare is err without outermost markers
-	text            string // how err was made
-
+	err, bare, leaf            error  // bare is err without outermost markers
+	text                       string // how err was made
 	permanent, restart, gaveUp bool
 	after                      time.Duration
 }

@@ -229,6 +229,7 @@ func TestRetryIf(t *testing.T) {
 		{"Is, another error", []func(error) bool{retry.Is(errBoom)}, errOther, false},
 		{"Is, the second of two", []func(error) bool{retry.Is(errBoom, errOther)}, errOther, true},
 		{"Is, the first of six", []func(error) bool{six}, errBoom, true},
+		{"Is, the third of three", []func(error) bool{retry.Is(errBoom, errOther, fs.ErrClosed)}, fs.ErrClosed, true},
 		{"Is, the last of six", []func(error) bool{six}, errOther, true},
 		{"Is, none of six", []func(error) bool{six}, errCause, false},
 		{"Is of nothing", []func(error) bool{retry.Is()}, errBoom, false},
@@ -269,9 +270,9 @@ func TestPredicatesGetTheErrorAsReturned(t *testing.T) {
 	fn, _ := always(marked)
 	var got []error
 	no := func(err error) bool { got = append(got, err); return false }
-	gaveUp(t, retry.Do(t.Context(), fn, retry.WithRetryIf(no, no)), retry.ErrNotRetryable, 1)
-	if want := []error{marked, marked}; !slices.Equal(got, want) {
-		t.Errorf("the predicates got %#v, want the marked error twice", got)
+	gaveUp(t, retry.Do(t.Context(), fn, retry.WithRetryIf(no, no, no, no, no)), retry.ErrNotRetryable, 1)
+	if want := slices.Repeat([]error{marked}, 5); !slices.Equal(got, want) {
+		t.Errorf("the predicates got %#v, want the marked error five times", got)
 	}
 }
 

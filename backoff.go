@@ -50,7 +50,7 @@ func (d constant) Delay(int) time.Duration { return time.Duration(d) }
 // [ErrInvalid].
 type Exponential struct {
 	Base   time.Duration // ceiling after the first attempt; zero means 250ms
-	Max    time.Duration // upper bound of every ceiling; zero means 8s
+	Max    time.Duration // largest ceiling; zero means 8s
 	Factor float64       // growth from one ceiling to the next; zero means 2
 }
 

@@ -2,7 +2,7 @@ package retry
 
 import "context"
 
-// Override returns a context that is derived from ctx and carries opts. Every call of
+// Override returns a context that is derived from ctx and carries opts. Every call to
 // [Do], [DoValue], or a wrapped function that gets this context, or a context derived
 // from it, applies opts after its own options, so that opts take precedence. The hooks
 // and loggers in opts run after the hooks and loggers of the call. The error maps in opts
@@ -12,7 +12,7 @@ import "context"
 //	// A test makes the code under test retry without waiting.
 //	ctx = retry.Override(ctx, retry.WithClock(clock), retry.WithSource(source))
 //
-//	// A service retries at one layer only: the calls inside fn do not retry.
+//	// Code that gets this context does not retry, so that only its caller does.
 //	ctx = retry.Override(ctx, retry.WithMaxAttempts(1))
 //
 // If overrides are nested, they apply from the outermost to the innermost, so that the
@@ -20,10 +20,10 @@ import "context"
 // override affects returns [ErrInvalid]. If ctx is nil, Override returns nil.
 //
 // Override affects every call whose context derives from the result, including the calls
-// of background loops. In production, use Override where one layer decides for the
-// layers below it, as in the second example, and start background loops with a context
-// that is not derived from the result. A hook in opts must not call Do with the context
-// that the hook receives, because that call would run the same hook.
+// of background loops. In production, use Override only where one layer decides for the
+// layers below it, as in the second example. Start background loops with a context that
+// is not derived from the result. A hook in opts must not call Do with the context that
+// the hook receives, because that call would run the same hook.
 func Override(ctx context.Context, opts ...Option) context.Context {
 	if ctx == nil {
 		return nil
@@ -57,7 +57,7 @@ func PreviousAttempts(ctx context.Context) int {
 }
 
 // A scope is a context that carries the values of Override and PreviousAttempts to the
-// calls of Do below it. One scope carries both values so that a call searches its context
+// calls to Do below it. One scope carries both values so that a call searches its context
 // only once.
 type scope struct {
 	context.Context

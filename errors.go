@@ -15,9 +15,8 @@ var (
 	// permits.
 	ErrExhausted error = &verdict{text: "attempts exhausted"}
 
-	// ErrNotRetryable means that the error was marked with Permanent, that no
-	// predicate of WithRetryIf returned true for the error, or that a nested call
-	// gave up.
+	// ErrNotRetryable means that the error was permanent (see Permanent), that no
+	// predicate of WithRetryIf returned true for it, or that a nested call gave up.
 	ErrNotRetryable error = &verdict{text: "not retryable"}
 
 	// ErrMaxElapsed means that the next attempt would have started at or after the
@@ -74,7 +73,7 @@ func waitTooLong(after, limit time.Duration) error {
 //
 // An Error holds only the last error. To collect the earlier errors, use [WithOnRetry].
 type Error struct {
-	Attempts int           // the number of calls of fn
+	Attempts int           // the number of calls to fn
 	Waited   time.Duration // the sum of the completed waits
 	Err      error         // the last error of fn, after the error maps and without its outermost markers; nil if fn was not called
 	Reason   error         // why Do stopped
@@ -117,7 +116,7 @@ func (e *Error) Unwrap() error { return e.Err }
 // through Unwrap.
 func (e *Error) Is(target error) bool { return errors.Is(e.Reason, target) }
 
-// As reports whether Reason matches target and sets target to the match. If Err also
+// If Reason matches target, As sets target to the match and returns true. If Err also
 // matches, As sets target to the match in Err, unless Reason matches
 // context.DeadlineExceeded. As exists for errors.As, which searches Err through Unwrap if
 // As returns false.
@@ -125,20 +124,20 @@ func (e *Error) As(target any) bool {
 	if !errors.As(e.Reason, target) {
 		return false
 	}
-	// A match in Err takes precedence unless Reason is a missed deadline. A
-	// net.Error must then be a timeout, even if Err is not one. If Reason does not
-	// match, errors.As searches Err next. Searching Err here in that case would
-	// search nested errors repeatedly.
+	// A match in Err takes precedence unless Reason is a missed deadline. In that case, a
+	// net.Error must be a timeout, even if Err is not one. If Reason does not match,
+	// errors.As searches Err next. Also searching Err here would search nested errors
+	// repeatedly.
 	if !errors.Is(e.Reason, context.DeadlineExceeded) {
 		errors.As(e.Err, target)
 	}
 	return true
 }
 
-// Timeout reports whether Err or Reason is a timeout. To decide this, it looks in the
-// tree of each for the first error that has a Timeout() bool method, and calls the
-// method. A Reason that matches context.DeadlineExceeded is also a timeout. *url.Error
-// and os.IsTimeout call this method.
+// Timeout reports whether Err or Reason is a timeout. It calls the Timeout() bool method
+// of the first error in each tree that has one. A Reason that matches
+// context.DeadlineExceeded is also a timeout. *url.Error and os.IsTimeout call this
+// method.
 func (e *Error) Timeout() bool {
 	return timeout(e.Err) || timeout(e.Reason) || errors.Is(e.Reason, context.DeadlineExceeded)
 }
@@ -165,8 +164,8 @@ func (e *Error) advice() advice {
 	return a
 }
 
-// invalid reports whether an option or argument was invalid. A Reason that is the cause
-// of ctx or the error from a Clock does not count, even if it matches ErrInvalid.
+// invalid reports whether an option or argument was invalid. A cause of ctx or an error
+// from a Clock that wraps ErrInvalid does not count.
 func (e *Error) invalid() bool {
 	v, ok := e.Reason.(*verdict)
 	return ok && errors.Is(v, ErrInvalid)

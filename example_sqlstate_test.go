@@ -43,7 +43,7 @@ func ExampleWithRetryIf_sqlState() {
 	// Output: retry: gave up after 3 attempts (not retryable): insert: SQLSTATE 23505
 }
 
-// A driverError stands for the error of a driver.
+// A driverError stands in for a driver's error.
 type driverError string
 
 func (e driverError) Error() string    { return "SQLSTATE " + string(e) }

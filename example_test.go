@@ -82,9 +82,9 @@ func ExampleDo_poll() {
 	// Output: <nil> [2s 2s]
 }
 
-// A job is retried after ten minutes, or later if the server asks for it, although its
-// client has already retried for seconds. If the client finds an error not retryable,
-// the job is not retried either.
+// A job is retried after ten minutes plus any delay that the server asked for, even if
+// its client has already retried. If the client's error is permanent, the job is not
+// retried.
 func ExampleDo_nested() {
 	responses := []error{
 		statusError(http.StatusBadGateway),
@@ -201,7 +201,7 @@ func ExampleRestart() {
 		return err
 	},
 		retry.WithMaxAttempts(retry.Unlimited),
-		retry.WithMaxRetryAfter(time.Hour), // the longest wait that the loop accepts
+		retry.WithMaxRetryAfter(time.Hour), // the longest delay that the loop accepts
 		retry.WithClock(clock), retry.WithJitter(retry.NoJitter))
 	fmt.Println(clock.Waits(), errors.Is(err, context.Canceled))
 
@@ -350,8 +350,8 @@ func ExampleWithLogger() {
 	// retry: gave up after 3 attempts: connection refused
 }
 
-// Two calls share a budget of three retries. The first call uses two of them, so that
-// one is left for the second.
+// Two calls share a budget of three retries. The first call uses two of them, so one is
+// left for the second.
 func ExampleBudget() {
 	policy := retry.Policy(
 		retry.WithBudget(retry.NewBudget(3, 0.1)),
@@ -370,7 +370,7 @@ func ExampleBudget() {
 // Retry at one layer only: Override disables the retries of the layers below.
 func ExampleOverride_oneLayer() {
 	requests := 0
-	charge := func(ctx context.Context) error { // contains its own call of Do
+	charge := func(ctx context.Context) error { // contains its own call to Do
 		return retry.Do(ctx, func(ctx context.Context) error {
 			requests++
 			return errors.New("connection refused")

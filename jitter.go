@@ -50,9 +50,9 @@ func uniform(n uint64, r *rand.Rand) (hi uint64) {
 }
 
 // EqualJitter returns a wait drawn uniformly from [ceiling/2, ceiling], in whole
-// nanoseconds, with the lower end rounded down. The wait is at least half of the ceiling,
-// but it is longer on average than with [FullJitter]. If ceiling is 0 or less,
-// EqualJitter returns 0. If r is nil, it uses the default source of math/rand/v2.
+// nanoseconds, with the lower end rounded down. On average, the wait is longer than with
+// [FullJitter]. If ceiling is 0 or less, EqualJitter returns 0. If r is nil, it uses the
+// default source of math/rand/v2.
 func EqualJitter(ceiling time.Duration, r *rand.Rand) time.Duration {
 	half := max(ceiling, 0) / 2
 	return half + FullJitter(ceiling-half, r)

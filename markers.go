@@ -9,11 +9,11 @@ import (
 // Permanent returns an error that wraps err and tells [Do] not to retry it. Do then
 // returns [ErrNotRetryable], regardless of [WithRetryIf]. Permanent(nil) returns nil.
 //
-// The marker works anywhere in the tree of the error that fn returns, for example if it
-// is wrapped with %w or joined with errors.Join. If the marker is outermost, Do removes
-// it, so that [Error].Err and Event.Err are err itself. If a nested call returns
-// [ErrInvalid] or an error that is permanent for it, the error is also permanent for
-// the outer call.
+// This marker works anywhere in the tree of the error that fn returns, for example
+// wrapped with %w or joined with errors.Join. If the marker is outermost, Do removes it,
+// so that [Error].Err and Event.Err are err itself. If the last error of a nested call is
+// marked with Permanent, or the nested call returns [ErrInvalid], its error is also
+// permanent for the outer call.
 func Permanent(err error) error {
 	if err == nil {
 		return nil
@@ -28,19 +28,19 @@ func Permanent(err error) error {
 //
 // The wait is d plus jitter, so that clients that were given the same delay do not all
 // retry at the same time. The ceiling of the jitter is the ceiling of the [Backoff] or
-// half of d, whichever is higher. If ctx's deadline or the limit of [WithMaxElapsed]
-// leaves less than d after the delay, Do uses half of the remaining time instead of
-// half of d, so that the higher ceiling does not make Do give up.
+// half of d, whichever is higher. If less than d remains between the end of the delay and
+// ctx's deadline or the limit of [WithMaxElapsed], Do uses half of that time instead of
+// half of d, so that the higher ceiling does not make Do stop.
 //
 // Do never waits less than d. If d exceeds the limit of [WithMaxRetryAfter], which is 1
 // minute by default, or if the wait would not end before ctx's deadline or the limit of
 // WithMaxElapsed, Do returns immediately. [Error.RetryAfter] then returns d, so that the
 // caller can try again later.
 //
-// Any error with a method RetryAfter() time.Duration has the same effect as the marker.
+// Any error with a method RetryAfter() time.Duration has the same effect as this marker.
 // The marker and the method work anywhere in the tree of the error that fn returns. If
-// there are several delays, the longest one applies. After does not affect whether err is
-// retryable. If the marker is outermost, Do removes it.
+// there are several delays, the longest one applies. After does not make err retryable.
+// If the marker is outermost, Do removes it.
 //
 // If the program itself chooses the delay, use a Backoff instead of After, because Do
 // does not retry if the delay of After exceeds the limit of WithMaxRetryAfter.
@@ -57,18 +57,18 @@ func After(err error, d time.Duration) error {
 // attempt, the time of [WithMaxElapsed] starts at the end of this attempt, and a
 // [Budget] counts this attempt as a success. Restart(nil) returns nil.
 //
-// If fn marks every error with Restart, Do retries without limit. Mark an error only if
-// the attempt achieved something:
+// If fn marks every error with Restart, Do may retry forever. Mark an error only if the
+// attempt achieved something:
 //
 //	if time.Since(start) > time.Minute {
 //		err = retry.Restart(err)
 //	}
 //
-// The deadline of ctx, [WithRetryIf], and [Permanent] still apply. The numbers in [Error]
-// and [Event] are not reset. The marker works anywhere in the tree of the error that fn
-// returns, except inside the error of a nested call. If the marker wraps the error of a
-// nested call that gave up, Do retries that error. If the marker is outermost, Do removes
-// it.
+// The deadline of ctx, [WithRetryIf], [WithMaxRetryAfter], and [Permanent] still apply.
+// The numbers in [Error] and [Event] are not reset. This marker works anywhere in the
+// tree of the error that fn returns, except inside the error of a nested call. If the
+// marker wraps the error of a nested call that gave up, Do retries that error. If the
+// marker is outermost, Do removes it.
 func Restart(err error) error {
 	if err == nil {
 		return nil
@@ -87,7 +87,7 @@ type marker struct {
 func (m *marker) Error() string { return m.err.Error() }
 func (m *marker) Unwrap() error { return m.err }
 
-// An advice is what the tree of an error says about retrying it.
+// advice is what the tree of an error says about retrying it.
 type advice struct {
 	after     time.Duration // the longest delay that the tree asks for
 	permanent bool          // whether it is marked with Permanent, or was permanent for a nested call

@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// An Option configures a call of [Do]. The functions of this package create Options. A
+// An Option configures a call to [Do]. The functions of this package create Options. A
 // later option overrides an earlier option of the same kind, except that hooks, loggers,
-// and error maps accumulate. A nil Option is ignored.
+// and error maps (see [WithMapError]) accumulate. A nil Option is ignored.
 //
 // If an option is invalid, Do returns [ErrInvalid] without calling fn, even if a later,
 // valid option overrides the invalid one.
@@ -30,12 +30,12 @@ type Option interface{ option() }
 // This type, the constructors below, and merge are written so that options that are
 // created in the call, and the closures in them, stay on the caller's stack. The
 // constructors are small enough to be inlined. merge and doMerged copy with plain loops
-// and by value, because append, copy, and a pointer result move to the heap what they
-// copy to. If this package calls a method of a value through an interface, the value is
-// behind a func that returns it, because such a call moves to the heap everything that
-// its policy refers to. The same is true of a Budget, whose atomic operations are calls on
-// 32-bit platforms. For the same reason, the policy is passed next to the call and
-// not in it, and hooks are called in the policies that hold them.
+// and by value, because append, copy, and returning a pointer would move the destination
+// to the heap. A value whose methods are called through an interface is stored behind a
+// func, because such a call would move everything in its policy to the heap. A Budget is
+// also stored behind a func, because its atomic operations are calls on 32-bit platforms.
+// For the same reason, the policy is a parameter and not a field of call, and hooks are
+// called in the policies that hold them.
 type policy struct {
 	maxAttempts    int
 	maxElapsed     time.Duration
@@ -137,7 +137,7 @@ func merge(base *policy, opts []*policy, overridden bool) (p policy) {
 	return p
 }
 
-// or returns a, or b if a is zero.
+// or returns a, or b if a is zero. It is faster than cmp.Or, which takes a slice.
 func or[T comparable](a, b T) T {
 	var zero T
 	if a != zero {
@@ -157,14 +157,14 @@ func Policy(opts ...Option) Option {
 	return &p
 }
 
-// Unlimited is an argument of [WithMaxAttempts] that removes the limit on attempts.
+// Unlimited, passed to [WithMaxAttempts], removes the limit on attempts.
 //
 // Do still stops when fn succeeds, when ctx is done, or when the error is marked with
-// [Permanent] or rejected by [WithRetryIf]. It also still returns [ErrMaxElapsed],
+// [Permanent] or rejected by [WithRetryIf]. It can also return [ErrMaxElapsed],
 // [ErrDeadline], [ErrRetryAfter], [ErrBudget], and [ErrInvalid]. With Unlimited, Do also
-// retries the error of a nested call that gave up. If a loop should run until ctx is
-// done, set [WithMaxRetryAfter] to the longest delay that the loop accepts, and do not
-// use [WithBudget]. On 32-bit platforms, Unlimited permits 2³¹-1 attempts.
+// retries the error of a nested call that gave up. To retry until ctx is done, set
+// [WithMaxRetryAfter] to the longest acceptable delay, and do not use [WithBudget]. On
+// 32-bit platforms, Unlimited permits 2³¹-1 attempts.
 const Unlimited = math.MaxInt
 
 // WithMaxAttempts limits the number of attempts, including the first, to n. If the last
@@ -213,8 +213,8 @@ func WithMaxRetryAfter(d time.Duration) Option {
 //
 // Do cancels the context when fn and the error maps have returned, so a value that fn
 // returns must not depend on the context. For example, read the body of an *http.Response
-// and the rows of an *sql.Rows inside fn, because they cannot be read later. (Package
-// retryhttp handles the bodies of HTTP responses.)
+// and the rows of an *sql.Rows inside fn, because they cannot be read later. (With
+// package retryhttp, the body of a response can be read later.)
 //
 // The timeout uses the system clock even if [WithClock] is given. If ctx has a custom
 // type without an AfterFunc method, package context may start a goroutine for each
@@ -243,10 +243,11 @@ func WithJitter(j Jitter) Option {
 }
 
 // WithSource makes the [Jitter] draw from src. With a seeded source, such as
-// rand.NewPCG(1, 2), the waits are the same on every run. By default, the Jitter draws
-// from the default source of math/rand/v2. If src is nil, [Do] returns [ErrInvalid].
+// rand.NewPCG(1, 2), the waits are the same on every run, unless concurrent calls share
+// src. By default, the Jitter draws from the default source of math/rand/v2. If src is
+// nil, [Do] returns [ErrInvalid].
 //
-// Do serializes its calls of src, so the Option is safe for concurrent use if nothing
+// Do serializes its access to src, so the Option is safe for concurrent use if nothing
 // else uses src. The methods of src must not call Do.
 func WithSource(src rand.Source) Option {
 	if src == nil {
@@ -284,12 +285,12 @@ func WithRetryIf(preds ...func(error) bool) Option {
 // client that does not know this package, for example by marking them with [Permanent] or
 // [After]. In a test, f can make attempts fail.
 //
-// If there are several error maps, they run in the order of the options, and each
-// receives the error that the previous one returned. The error maps of [Override] run
-// before the error maps of the call, beginning with the outermost override. f does not
-// affect values: if f returns nil for an error, [DoValue] returns the value that fn
-// returned with the error. By default, Do uses the error that fn returned. If f is nil,
-// Do returns [ErrInvalid].
+// If there are several such functions, called error maps, they run in the order of the
+// options, and each receives the error that the previous one returned. The error maps of
+// [Override] run before the error maps of the call, beginning with the outermost
+// override. f does not affect values: if f returns nil for an error, [DoValue] returns
+// the value that fn returned with the error. By default, Do uses the error that fn
+// returned. If f is nil, Do returns [ErrInvalid].
 func WithMapError(f func(ctx context.Context, err error) error) Option {
 	return &policy{mapError: f, invalid: ifNil(f == nil, "WithMapError")}
 }
@@ -355,9 +356,8 @@ func notPositive(option string, d time.Duration) *policy {
 	return invalidOption(option + "(" + d.String() + "): must be positive")
 }
 
-// predicates holds the predicates of one WithRetryIf. It copies the first ones, because
-// the caller may reuse the array, but not all, because a copy of any number of closures
-// would be on the heap, and the closures with it.
+// predicates holds the predicates of one WithRetryIf. It copies the first three, because
+// the caller may reuse the array. Copying the rest would move the closures to the heap.
 type predicates struct {
 	first, second, third func(error) bool // may be nil
 	more                 []func(error) bool

@@ -7,8 +7,8 @@
 //	})
 //
 // [DoValue] does the same for a function that also returns a value. [Wrap] and
-// [WrapUnary] add retries to a function without changing its type. An attempt is any
-// call of the function, including the first. A retry is any attempt after the first.
+// [WrapUnary] add retries to a function without changing its type. An attempt is any call
+// to the function, including the first. A retry is any attempt after the first.
 //
 // # Defaults
 //
@@ -38,10 +38,11 @@
 //
 // A call is nested if it is made inside the function that another call retries. To keep
 // the attempts from multiplying, Do does not retry the error of a nested call that gave
-// up, or an error that wraps it. A nested call gave up if it returned [ErrBudget], or
-// if it retried and then returned [ErrExhausted], [ErrMaxElapsed], or [ErrDeadline]. If
-// its last error asked for a delay (see [After]), a nested call that returned
-// ErrMaxElapsed or ErrDeadline did not give up in this sense.
+// up, or an error that wraps it. A nested call gave up if it returned [ErrBudget], or if
+// it retried and then returned [ErrExhausted], [ErrMaxElapsed], or [ErrDeadline].
+// However, a nested call whose last error asked for a delay (see [After]) did not give up
+// if it returned ErrMaxElapsed or ErrDeadline. A nested call also did not give up if its
+// own [WithRetryIf] rejected the error.
 //
 // Do retries the error of a nested call that gave up in two cases: if the outer call
 // has [Unlimited] attempts, or if the error is marked with [Restart]. To retry such an
@@ -52,8 +53,8 @@
 //
 // # Testing
 //
-// Tests of code that retries do not have to wait. Run them in a testing/synctest bubble,
-// or use the fake clock of package retrytest. To make the waits reproducible, use
+// Tests do not have to wait between attempts. Run them in a testing/synctest bubble, or
+// use the fake clock of package retrytest. To make the waits reproducible, use
 // [WithSource] with a seeded source. If the code under test accepts no options, use
 // [Override] to pass options through its context.
 //
@@ -75,9 +76,9 @@ import (
 // for a random time up to a ceiling that grows exponentially. If ctx is already done, Do
 // does not call fn.
 //
-// Do returns nil as soon as fn returns nil, even if ctx is done by then. Otherwise Do
-// returns an [*Error]. The first of the following conditions that is true determines its
-// Reason:
+// Do returns nil as soon as an attempt succeeds, even if ctx is done by then. Otherwise
+// Do returns an [*Error]. The first of the following conditions that is true determines
+// its Reason:
 //
 //  1. An option or argument is invalid: [ErrInvalid]. Do does not call fn.
 //  2. ctx is done, before or after an attempt: an error that matches ctx.Err() and
@@ -137,7 +138,7 @@ func doMerged(ctx context.Context, fn func(context.Context) error, s *scope, p *
 }
 
 // DoValue is like [Do], but for a function that also returns a value. It returns the
-// value from the last call of fn, even if that call failed, or the zero value if fn was
+// value from the last call to fn, even if that call failed, or the zero value if fn was
 // not called. If [WithAttemptTimeout] is used, the value must not depend on the context
 // that fn gets.
 func DoValue[T any](ctx context.Context, fn func(context.Context) (T, error), opts ...Option) (value T, err error) {
@@ -152,7 +153,7 @@ func DoValue[T any](ctx context.Context, fn func(context.Context) (T, error), op
 }
 
 // Wrap returns a function that calls [DoValue] with fn and opts. Wrap merges the options
-// once, not in each call. If an option is invalid or fn is nil, every call of the
+// once, not in each call. If an option is invalid or fn is nil, every call to the
 // returned function returns [ErrInvalid]. The returned function is safe for concurrent
 // use if fn is.
 func Wrap[T any](fn func(context.Context) (T, error), opts ...Option) func(context.Context) (T, error) {
@@ -179,7 +180,7 @@ func WrapUnary[In, Out any](fn func(context.Context, In) (Out, error), opts ...O
 	}
 }
 
-// A call holds the state of one call of Do. The embedded Event is the part that hooks
+// A call holds the state of one call to Do. The embedded Event is the part that hooks
 // see.
 type call struct {
 	Event
@@ -266,7 +267,7 @@ func (c *call) attempt(ctx context.Context, fn func(context.Context) error, p *p
 func (c *call) next(ctx context.Context, p *policy, err error) error {
 	c.said = advice{}
 	c.Err = c.said.unmark(err)
-	if !c.said.permanent || p.budget != nil { // otherwise only Error.advice needs the rest
+	if !c.said.permanent || p.budget != nil { // otherwise, Error.advice reads the rest if it is needed
 		c.said.read(c.Err, c.said.restart)
 		c.said.complete = true
 	}
@@ -286,7 +287,7 @@ func (c *call) next(ctx context.Context, p *policy, err error) error {
 	switch {
 	case c.said.permanent:
 		return ErrNotRetryable
-	case c.said.gaveUp && p.maxAttempts != Unlimited: // attempts without a limit cannot multiply
+	case c.said.gaveUp && p.maxAttempts != Unlimited: // with Unlimited, there is no limit to multiply
 		return errNested
 	case p.retryIf != nil && !p.retryIf(err):
 		return ErrNotRetryable
@@ -318,8 +319,8 @@ func (c *call) next(ctx context.Context, p *policy, err error) error {
 	}
 	ceiling := max(delay(attempt), 0)
 	if after > 0 {
-		// The spread keeps clients that were given the same delay from retrying at the
-		// same time, but it must not make this call give up.
+		// The jitter keeps clients that were given the same delay from retrying at the
+		// same time, but it must not make this call stop.
 		left := time.Duration(math.MaxInt64)
 		if p.maxElapsed > 0 {
 			left = p.maxElapsed - max(c.Elapsed-c.restart, 0)

@@ -72,7 +72,7 @@ func ExampleTransport_post() {
 }
 
 // The Retry field decides which responses are failures. This API answers 409 Conflict
-// while another request has locked the resource.
+// while another request holds the lock.
 func ExampleTransport_retry() {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusConflict)
@@ -154,8 +154,8 @@ func ExampleTransport_services() {
 		},
 	}}
 
-	// service starts a server that calls next and reports in the header that it
-	// gave up.
+	// service starts a server that calls next. If the call fails, the server reports in
+	// the header that it gave up.
 	service := func(next string) *httptest.Server {
 		return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			req, err := http.NewRequestWithContext(r.Context(), "GET", next, nil)

@@ -4,16 +4,17 @@
 //
 // Use the client like any other. It retries as package [example.com/retry] does: by
 // default, it makes up to 5 attempts, with exponential backoff and jitter between them,
-// and it does not retry sooner than the server asked for in a Retry-After header.
-// [Transport] describes which requests and which failures are retried.
+// and it does not retry sooner than the server asked for in a Retry-After header. If the
+// server asked for more than 1 minute, the response is returned immediately, unless
+// [retry.WithMaxRetryAfter] permits the delay. [Transport] describes which requests and
+// which failures are retried.
 //
 // # Responses
 //
-// If no attempt succeeds, the caller gets the response of the last attempt, if there is
-// one, and a nil error, as from a client that does not retry: a 503 is returned as a
-// 503, with its header and its body. A loop around the client, or a second Transport
-// around the first, should not retry the same statuses, because that would multiply the
-// attempts.
+// If the last attempt failed with a response, the caller gets this response and a nil
+// error, as from a client that does not retry. For example, a 503 is returned with its
+// header and body. A loop around the client, or a second Transport around the first,
+// should not retry the same statuses, because that would multiply the attempts.
 //
 // # Requests that are safe to repeat
 //
@@ -43,12 +44,12 @@
 //
 // # Timeouts
 //
-// [retry.WithAttemptTimeout] limits the time until the header of the response arrives,
-// for each attempt. If an attempt times out, the Transport does not know whether the
-// request was sent, so it does not retry a POST without a key. The attempt timeout does
-// not limit the time to read the body of the response, so it is safe to use with large
-// bodies. [http.Client].Timeout, or a deadline of the request's context, limits the
-// total time of all attempts, the waits between them, and the reading of the body.
+// [retry.WithAttemptTimeout] limits how long each attempt waits for the response header.
+// If an attempt times out, the Transport does not know whether the request was sent, so
+// it does not retry a POST without a key. The attempt timeout does not limit the time to
+// read the body of the response, so it is safe to use with large bodies.
+// [http.Client].Timeout, or a deadline of the request's context, limits the total time of
+// all attempts, the waits between them, and the reading of the body.
 //
 // # Services that call services
 //
@@ -98,8 +99,8 @@ import (
 // attempt. It first reads up to 64 KiB of the body for up to 100 milliseconds, so that
 // the connection can be reused.
 //
-// A Transport does not log, does not set header fields, and does not close idle
-// connections unless CloseIdleConnections is called.
+// A Transport logs only if Policy has a logger. It does not set header fields, and it
+// does not close idle connections unless CloseIdleConnections is called.
 type Transport struct {
 	// Base makes the attempts. If it is nil, http.DefaultTransport makes them.
 	Base http.RoundTripper
@@ -116,19 +117,19 @@ type Transport struct {
 	Retry func(*http.Response) bool
 }
 
-// RoundTrip sends req until an attempt succeeds or the policy gives up. It returns the
-// response of the last attempt, if there was one, regardless of its status. RoundTrip
+// RoundTrip sends req until an attempt succeeds or there is a reason to stop. It returns
+// the response of the last attempt, if there was one, regardless of its status. RoundTrip
 // does not modify req, except that it reads and closes the body.
 //
-// The error is a [*retry.Error] if no attempt was made, if the last attempt failed
-// without a response, if the context of req ended during the wait after a response, or
-// if the error maps returned an error that does not wrap the StatusError of the
-// response. There is one exception: if the first attempt fails and cannot be followed
-// by another, because req is not safe to repeat or because Base would return the same
-// error again, RoundTrip returns the error of Base, after the error maps.
+// RoundTrip returns an error if no attempt was made, if the last attempt failed without a
+// response, if the context of req was done before the wait after a response ended, or if
+// the error maps returned an error that does not wrap the StatusError of the response.
+// The error is a [*retry.Error], with one exception: if the first attempt fails and
+// cannot be followed by another, because req is not safe to repeat or because Base would
+// return the same error again, RoundTrip returns the error of Base, after the error maps.
 //
-// When the context of req ends, the attempts, the waits, and the reading of the returned
-// body end. An attempt timeout does not apply to the returned body.
+// When the context of req is done, attempts, waits, and reads of the returned body stop.
+// An attempt timeout does not apply to the returned body.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	x := &exchange{transport: t, req: req}
 	defer x.release()
@@ -193,7 +194,7 @@ func (e *StatusError) RetryAfter() time.Duration {
 	return d
 }
 
-// An exchange is the state of one call of RoundTrip.
+// An exchange is the state of one call to RoundTrip.
 type exchange struct {
 	transport *Transport
 	req       *http.Request // the caller's

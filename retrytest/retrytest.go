@@ -13,7 +13,7 @@ import (
 
 // A Clock is a fake [retry.Clock]: Sleep returns immediately and advances the time that
 // Now returns. The zero value is ready to use and starts at the system time of the first
-// call of Now, Sleep, or Advance. A Clock is safe for concurrent use and must not be
+// call to Now, Sleep, or Advance. A Clock is safe for concurrent use and must not be
 // copied.
 //
 // Pass a Clock to the code under test with retry.WithClock. If the code accepts no
@@ -49,7 +49,7 @@ func (c *Clock) Sleep(ctx context.Context, d time.Duration) error {
 	return err
 }
 
-// Advance advances the Clock by d, for example to let an attempt take time.
+// Advance advances the Clock by d, for example to simulate a slow attempt.
 func (c *Clock) Advance(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -74,17 +74,17 @@ func (c *Clock) advance(d time.Duration) time.Time {
 }
 
 // LoseReplies returns a context, derived from ctx, that simulates lost replies. If one of
-// the first n attempts of a call of retry.Do with this context succeeds, the attempt
-// fails with err instead, as if its reply had been lost. An attempt is one of the first
-// n if [retry.PreviousAttempts] returns less than n. To check that a function is safe
-// to repeat, pass the context to the code that retries the function, and check that the
-// result is the same as after a single success.
+// the first n attempts of a call to retry.Do with this context succeeds, the attempt
+// fails with err instead, as if its reply had been lost. Attempts are counted as in
+// [retry.PreviousAttempts]. To check that a function is safe to repeat, pass the context
+// to the code that retries the function, and check that the result is the same as after a
+// single success.
 //
 // Error maps and the predicates of retry.WithRetryIf receive err, so err should be the
 // error that the client reports for a lost reply, such as io.ErrUnexpectedEOF. If an
 // attempt fails, its error is not replaced. If err is nil, no reply is lost. Each call
-// counts its own attempts, so if an outer call makes several nested calls, each nested
-// call loses replies.
+// counts its own attempts, so an outer call and each of its nested calls all lose
+// replies.
 func LoseReplies(ctx context.Context, n int, err error) context.Context {
 	return retry.Override(ctx, retry.WithMapError(func(ctx context.Context, actual error) error {
 		if actual == nil && retry.PreviousAttempts(ctx) < n {

@@ -116,7 +116,7 @@ func (e *Error) Unwrap() error { return e.Err }
 // through Unwrap.
 func (e *Error) Is(target error) bool { return errors.Is(e.Reason, target) }
 
-// If Reason matches target, As sets target to the match and returns true. If Err also
+// As sets target to the match in Reason, and reports whether there is one. If Err also
 // matches, As sets target to the match in Err, unless Reason matches
 // context.DeadlineExceeded. As exists for errors.As, which searches Err through Unwrap if
 // As returns false.

@@ -19,7 +19,7 @@ type metastable struct {
 	timeout  time.Duration
 	slow     window
 	speed    float64 // during slow, as a fraction of the capacity
-	even     bool    // whether calls are made at an even pace
+	even     bool    // whether calls are evenly spaced
 	until    time.Duration
 	runs     int
 }
@@ -235,7 +235,7 @@ var (
 )
 
 // run returns the courses by case and run. In the first run of each case, the calls
-// are made at an even pace; in the others, at random times.
+// are evenly spaced; in the others, they are made at random times.
 func (tr trigger) run(seed uint64, done func(part float64)) [][]course {
 	courses := make([][]course, len(tr.cases))
 	runs := 1 + tr.cases[0].runs
@@ -293,8 +293,8 @@ func (tr trigger) report(seed uint64, done func(part float64)) report {
 	return report{
 		title: "Retries keep the server down after trigger A unless there is a budget",
 		setup: fmt.Sprintf("A server that can handle %d requests per second receives %.0f calls per second and slows down once. It keeps working on "+
-			"requests whose clients have already timed out (after %.0f s). The clients resend immediately, up to 4 times. The calls are made at an "+
-			"even pace, except in the random runs.",
+			"requests whose clients have already timed out (after %.0f s). The clients resend immediately, up to 4 times. The calls are evenly "+
+			"spaced, except in the random runs.",
 			a.capacity, a.rate, a.timeout.Seconds()),
 		tables: []table{t},
 		caption: fmt.Sprintf("After trigger A, the server never recovers. It recovers after the slightly weaker triggers B and C, and after the same trigger at "+

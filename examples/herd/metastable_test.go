@@ -92,7 +92,7 @@ func TestRecovery(t *testing.T) {
 	}
 }
 
-// The results are the same as in the paper. The calls are made at an even pace, so
+// The results are the same as in the paper. The calls are evenly spaced, so
 // nothing depends on chance.
 func TestTrigger(t *testing.T) {
 	for i, c := range theTrigger.cases {

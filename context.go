@@ -22,8 +22,8 @@ import "context"
 // Override affects every call whose context derives from the result, including the calls
 // of background loops. In production, use Override only where one layer decides for the
 // layers below it, as in the second example. Start background loops with a context that
-// is not derived from the result. A hook in opts must not call Do with the context that
-// the hook receives, because that call would run the same hook.
+// is not derived from the result. A hook or error map in opts must not call Do with the
+// context that it receives, because that call would run the same function.
 func Override(ctx context.Context, opts ...Option) context.Context {
 	if ctx == nil {
 		return nil

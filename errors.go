@@ -11,8 +11,7 @@ import (
 // Error.Reason matches one of these errors unless [Do] stopped because ctx was done or
 // because the Sleep method of a [Clock] failed. Use errors.Is to test for them.
 var (
-	// ErrExhausted means that fn failed in the last attempt that WithMaxAttempts
-	// permits.
+	// ErrExhausted means that the last permitted attempt failed (see WithMaxAttempts).
 	ErrExhausted error = &verdict{text: "attempts exhausted"}
 
 	// ErrNotRetryable means that the error was permanent (see Permanent), that no
@@ -164,8 +163,8 @@ func (e *Error) advice() advice {
 	return a
 }
 
-// invalid reports whether an option or argument was invalid. A cause of ctx or an error
-// from a Clock that wraps ErrInvalid does not count.
+// invalid reports whether an option or argument was invalid. A Reason that only matches
+// ErrInvalid, such as a cause of ctx that wraps it, does not count.
 func (e *Error) invalid() bool {
 	v, ok := e.Reason.(*verdict)
 	return ok && errors.Is(v, ErrInvalid)
@@ -186,7 +185,8 @@ func (e *Error) advise(a *advice, restarted bool) {
 	}
 	a.after = max(a.after, said.after)
 	a.permanent = a.permanent || said.permanent || e.invalid()
-	a.gaveUp = a.gaveUp || gaveUp && !restarted
+	a.gaveUp = a.gaveUp || gaveUp
+	a.final = a.final || gaveUp && !restarted
 }
 
 // ended returns nil if ctx is not done, and otherwise an error that matches ctx.Err() and

@@ -56,10 +56,11 @@ func FuzzError(f *testing.F) {
 
 // A tree is an error of fn, and what it says about retrying.
 type tree struct {
-	err, bare, leaf            error  // bare is err without outermost markers
-	text                       string // how err was made
-	permanent, restart, gaveUp bool
-	after                      time.Duration
+	err, bare, leaf    error  // bare is err without outermost markers
+	text               string // how err was made
+	permanent, restart bool
+	gaveUp, final      bool // final if no Restart wraps the nested call that gave up
+	after              time.Duration
 }
 
 // A dice makes choices from bytes. When they are used up, every choice is the first.
@@ -97,7 +98,7 @@ func (d *dice) tree(depth int) tree {
 		t.err, t.text = retry.Permanent(t.err), "Permanent("+t.text+")"
 		return t
 	case 7, 8:
-		t.restart, t.gaveUp = true, false
+		t.restart, t.final = true, false
 		t.err, t.text = retry.Restart(t.err), "Restart("+t.text+")"
 		return t
 	case 9, 10, 11:
@@ -118,7 +119,7 @@ func (d *dice) tree(depth int) tree {
 		t.err, t.text = fmt.Errorf("wrapped: %w", t.err), "Errorf(%w, "+t.text+")"
 	case 14:
 		u := d.tree(depth - 1)
-		t.permanent, t.restart, t.gaveUp = t.permanent || u.permanent, t.restart || u.restart, t.gaveUp || u.gaveUp
+		t.permanent, t.restart, t.gaveUp, t.final = t.permanent || u.permanent, t.restart || u.restart, t.gaveUp || u.gaveUp, t.final || u.final
 		t.after = max(t.after, u.after)
 		t.err, t.text = errors.Join(t.err, u.err), "Join("+t.text+", "+u.text+")"
 	default:
@@ -161,7 +162,7 @@ func (d *dice) nested(t tree) tree {
 	case retry.ErrInvalid:
 		t.permanent = true
 	}
-	t.restart = false
+	t.restart, t.final = false, t.gaveUp
 	t.err, t.text = e, fmt.Sprintf("nested(%s, %d attempts, %v, %s)", t.text, attempts, e.Reason, by)
 	return t
 }

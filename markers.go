@@ -67,8 +67,8 @@ func After(err error, d time.Duration) error {
 // The deadline of ctx, [WithRetryIf], [WithMaxRetryAfter], and [Permanent] still apply.
 // The numbers in [Error] and [Event] are not reset. This marker works anywhere in the
 // tree of the error that fn returns, except inside the error of a nested call. If the
-// marker wraps the error of a nested call that gave up, Do retries that error. If the
-// marker is outermost, Do removes it.
+// marker wraps the error of a nested call that gave up, Do treats that error like any
+// other. If the marker is outermost, Do removes it.
 func Restart(err error) error {
 	if err == nil {
 		return nil
@@ -92,7 +92,8 @@ type advice struct {
 	after     time.Duration // the longest delay that the tree asks for
 	permanent bool          // whether it is marked with Permanent, or was permanent for a nested call
 	restart   bool          // whether it is marked with Restart
-	gaveUp    bool          // whether a nested call gave up and no Restart marker wraps its error
+	gaveUp    bool          // whether a nested call gave up
+	final     bool          // whether a nested call gave up and no Restart marker wraps its error
 	complete  bool          // whether all of the tree was read
 }
 
@@ -170,18 +171,21 @@ func As[E error]() func(error) bool {
 	}
 }
 
-// targets holds the arguments of Is. The first three need no allocation.
+// targets holds the arguments of Is. The first four need no allocation.
 type targets struct {
-	first, second, third error // may be nil
-	more                 []error
+	first, second, third, fourth error // may be nil
+	more                         []error
 }
 
 // targetsOf returns a copy of errs.
 func targetsOf(errs []error) (t targets) {
 	switch n := len(errs); {
 	case n == 0:
+	case n > 3:
+		t.fourth, t.more = errs[3], slices.Clone(errs[4:])
+		fallthrough
 	case n > 2:
-		t.third, t.more = errs[2], slices.Clone(errs[3:])
+		t.third = errs[2]
 		fallthrough
 	case n > 1:
 		t.second = errs[1]
@@ -194,5 +198,5 @@ func targetsOf(errs []error) (t targets) {
 
 func (t targets) match(err error) bool {
 	match := func(target error) bool { return target != nil && errors.Is(err, target) }
-	return match(t.first) || match(t.second) || match(t.third) || slices.ContainsFunc(t.more, match)
+	return match(t.first) || match(t.second) || match(t.third) || match(t.fourth) || slices.ContainsFunc(t.more, match)
 }

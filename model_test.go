@@ -255,7 +255,7 @@ func (m *model) loop(ctx context.Context) (reason string) {
 		if err.permanent {
 			return "+not retryable"
 		}
-		if err.gaveUp && m.maxAttempts != retry.Unlimited {
+		if err.final && m.maxAttempts != retry.Unlimited {
 			return "+not retryable+nested"
 		}
 		if m.predicate {

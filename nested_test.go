@@ -55,7 +55,6 @@ var nestedCalls = []struct {
 	{"deadline", beforeDeadline(2*time.Second, errBoom, errBoom), retry.ErrDeadline, gaveUpAsWell, 0},
 	{"deadline in one attempt", beforeDeadline(time.Second, errBoom), retry.ErrDeadline, noSay, 0},
 	{"deadline, with a delay", beforeDeadline(2*time.Second, errBoom, busy(9)), retry.ErrDeadline, noSay, 9},
-
 	{"budget in one attempt", inner([]error{errBoom}, retry.WithBudget(new(retry.Budget))), retry.ErrBudget, gaveUpAsWell, 0},
 	{"budget, with a delay", inner([]error{busy(9)}, retry.WithBudget(new(retry.Budget))), retry.ErrBudget, gaveUpAsWell, 9},
 
@@ -76,6 +75,7 @@ var nestedCalls = []struct {
 	{"gave up below one attempt", func(ctx context.Context) error {
 		return retry.Do(ctx, inner([]error{errBoom, errBoom}, retry.WithMaxAttempts(2)), retry.WithMaxAttempts(1))
 	}, retry.ErrNotRetryable, gaveUpAsWell, 0},
+	{"a Restart two layers down", inner([]error{retry.Restart(&retry.Error{Attempts: 2, Reason: retry.ErrExhausted})}, retry.WithMaxAttempts(1)), retry.ErrExhausted, gaveUpAsWell, 0},
 	{"a Restart below", inner([]error{errBoom, retry.Restart(errBoom), errBoom}, retry.WithMaxAttempts(2)), retry.ErrExhausted, gaveUpAsWell, 0},
 
 	{"permanent", inner([]error{retry.Permanent(errBoom)}), retry.ErrNotRetryable, permanent, 0},

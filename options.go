@@ -265,14 +265,14 @@ func WithClock(c Clock) Option {
 
 // WithRetryIf makes [Do] retry an error only if at least one of preds returns true for
 // it. Otherwise, Do returns [ErrNotRetryable]. [Is] and [As] return such predicates. Do
-// calls preds in order until one returns true. They receive the error of fn, after the
-// error maps. Do does not call preds for an error that is marked with [Permanent] or
-// comes from a nested call that gave up, because Do does not retry such an error
-// anyway. (For exceptions, see [Unlimited] and [Restart].) By default, Do retries all
-// other errors.
+// calls preds in order until one returns true, with the error that fn and the error maps
+// returned, including its markers. Do does not call preds for an error that is permanent
+// (see [Permanent]) or comes from a nested call that gave up, because Do does not retry
+// such an error anyway. (For exceptions, see [Unlimited] and [Restart].) By default, Do
+// retries all other errors.
 //
 // If WithRetryIf is given more than once, the last one applies. If preds is empty or has
-// a nil element, Do returns [ErrInvalid]. If preds has more than 3 elements, the caller
+// a nil element, Do returns [ErrInvalid]. If preds has more than 4 elements, the caller
 // must not modify the slice after calling WithRetryIf.
 func WithRetryIf(preds ...func(error) bool) Option {
 	p, invalid := predicatesOf(preds)
@@ -356,11 +356,11 @@ func notPositive(option string, d time.Duration) *policy {
 	return invalidOption(option + "(" + d.String() + "): must be positive")
 }
 
-// predicates holds the predicates of one WithRetryIf. It copies the first three, because
+// predicates holds the predicates of one WithRetryIf. It copies the first four, because
 // the caller may reuse the array. Copying the rest would move the closures to the heap.
 type predicates struct {
-	first, second, third func(error) bool // may be nil
-	more                 []func(error) bool
+	first, second, third, fourth func(error) bool // may be nil
+	more                         []func(error) bool
 }
 
 // predicatesOf returns preds, and what is wrong with them, or "" if nothing is.
@@ -368,8 +368,11 @@ func predicatesOf(preds []func(error) bool) (p predicates, invalid string) {
 	switch n := len(preds); {
 	case n == 0:
 		return p, "WithRetryIf(): must have at least one predicate"
+	case n > 3:
+		p.fourth, p.more = preds[3], preds[4:]
+		fallthrough
 	case n > 2:
-		p.third, p.more = preds[2], preds[3:]
+		p.third = preds[2]
 		fallthrough
 	case n > 1:
 		p.second = preds[1]
@@ -383,5 +386,5 @@ func predicatesOf(preds []func(error) bool) (p predicates, invalid string) {
 // any reports whether a predicate returns true for err.
 func (p predicates) any(err error) bool {
 	match := func(pred func(error) bool) bool { return pred != nil && pred(err) }
-	return match(p.first) || match(p.second) || match(p.third) || slices.ContainsFunc(p.more, match)
+	return match(p.first) || match(p.second) || match(p.third) || match(p.fourth) || slices.ContainsFunc(p.more, match)
 }

@@ -190,9 +190,9 @@ func TestOptionsAreSettledAtTheStart(t *testing.T) {
 	}
 }
 
-// A call keeps its predicates, the first 3 of them even if the caller reuses their array.
+// A call keeps its predicates, the first 4 of them even if the caller reuses their array.
 func TestPredicatesAreSettledAtTheStart(t *testing.T) {
-	for n := range 3 {
+	for n := range 4 {
 		common := slices.Grow(slices.Repeat([]func(error) bool{retry.Is(errOther)}, n), 1)
 		preds := append(common, retry.Is(errBoom))
 		err := retry.Do(t.Context(), func(ctx context.Context) error {

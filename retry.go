@@ -15,10 +15,10 @@
 // Do makes at most 5 attempts. Before each retry, Do waits for a random time between 0
 // and a ceiling. The ceiling is 250ms before the first retry and doubles before each
 // further retry (see [Exponential]). If every attempt fails, the waits add up to 1.875s
-// on average and at most 3.75s. Do retries every error unless it is marked with
-// [Permanent], comes from a nested call that gave up, or asks for a delay of more than
-// 1 minute (see [After]). Options change these defaults, and [Policy] combines options
-// for reuse.
+// on average and at most 3.75s. Do retries every error unless it is permanent (see
+// [Permanent]), comes from a nested call that gave up, or asks for a delay of more than 1
+// minute (see [After]). Options change these defaults, and [Policy] combines options for
+// reuse.
 //
 // # Stopping
 //
@@ -44,12 +44,12 @@
 // if it returned ErrMaxElapsed or ErrDeadline. A nested call also did not give up if its
 // own [WithRetryIf] rejected the error.
 //
-// Do retries the error of a nested call that gave up in two cases: if the outer call
-// has [Unlimited] attempts, or if the error is marked with [Restart]. To retry such an
-// error in other cases, return a new error that does not wrap it, for example one made
-// with %v instead of %w. The new error hides whether the nested call's error was
-// permanent or asked for a delay, so mark the new error with [Permanent] or [After] if
-// necessary.
+// Do treats the error of a nested call that gave up like any other error in two cases: if
+// the outer call has [Unlimited] attempts, or if the error is marked with [Restart]. To
+// retry such an error in other cases, return a new error that does not wrap it, for
+// example one made with %v instead of %w. The new error hides whether the nested call's
+// error was permanent or asked for a delay, so mark the new error with [Permanent] or
+// [After] if necessary.
 //
 // # Testing
 //
@@ -287,7 +287,7 @@ func (c *call) next(ctx context.Context, p *policy, err error) error {
 	switch {
 	case c.said.permanent:
 		return ErrNotRetryable
-	case c.said.gaveUp && p.maxAttempts != Unlimited: // with Unlimited, there is no limit to multiply
+	case c.said.final && p.maxAttempts != Unlimited: // with Unlimited, there is no limit to multiply
 		return errNested
 	case p.retryIf != nil && !p.retryIf(err):
 		return ErrNotRetryable

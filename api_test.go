@@ -16,7 +16,7 @@ import (
 
 var updateAPI = flag.Bool("update", false, "rewrite testdata/api.txt")
 
-// TestAPI compares the exported API with a file, so that every change of the API is
+// TestAPI compares the exported API with a file, so that every change to the API is
 // visible in a diff.
 func TestAPI(t *testing.T) {
 	const file = "testdata/api.txt"

@@ -41,8 +41,8 @@ func (d constant) Delay(int) time.Duration { return time.Duration(d) }
 //
 // As n grows, the ceiling never decreases and never overflows. An n less than 1 is
 // treated as 1. Max applies before the jitter, so the waits remain random after the
-// ceiling has reached Max. The arithmetic is exact if Factor is 2. For other factors,
-// it uses float64 and truncates to whole nanoseconds.
+// ceiling has reached Max. The arithmetic is exact if Factor is 1 or 2. For other
+// factors, it uses float64 and truncates to whole nanoseconds.
 //
 // If a field is zero, its default applies. To retry without waiting, use Constant(0)
 // instead of Exponential. To remove the upper bound, set Max to math.MaxInt64. If Base or
@@ -101,7 +101,7 @@ func invalidBackoff(b Backoff) *policy {
 	case e.Max < 0:
 		return invalidOption("WithBackoff(Exponential{Max: " + e.Max.String() + "}): must not be negative")
 	case e.Factor != 0 && !(e.Factor >= 1 && e.Factor <= math.MaxFloat64):
-		return invalidOption("WithBackoff(Exponential{Factor: " + strconv.FormatFloat(e.Factor, 'g', -1, 64) + "}): must be a finite number of at least 1")
+		return invalidOption("WithBackoff(Exponential{Factor: " + strconv.FormatFloat(e.Factor, 'g', -1, 64) + "}): must be finite and at least 1")
 	}
 	return nil
 }

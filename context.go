@@ -23,7 +23,7 @@ import "context"
 // of background loops. In production, use Override only where one layer decides for the
 // layers below it, as in the second example. Start background loops with a context that
 // is not derived from the result. A hook or error map in opts must not call Do with the
-// context that it receives, because that call would run the same function.
+// context that it receives, because that call would run the hook or error map again.
 func Override(ctx context.Context, opts ...Option) context.Context {
 	if ctx == nil {
 		return nil

@@ -123,10 +123,10 @@ func (e *Error) As(target any) bool {
 	if !errors.As(e.Reason, target) {
 		return false
 	}
-	// A match in Err takes precedence unless Reason is a missed deadline. In that case, a
-	// net.Error must be a timeout, even if Err is not one. If Reason does not match,
-	// errors.As searches Err next. Also searching Err here would search nested errors
-	// repeatedly.
+	// A match in Err takes precedence unless Reason is a missed deadline. In that case,
+	// errors.As must find a net.Error that is a timeout, even if Err is not one. If
+	// Reason does not match, errors.As searches Err next. If As did that, nested errors
+	// would be searched repeatedly.
 	if !errors.Is(e.Reason, context.DeadlineExceeded) {
 		errors.As(e.Err, target)
 	}
@@ -134,7 +134,7 @@ func (e *Error) As(target any) bool {
 }
 
 // Timeout reports whether Err or Reason is a timeout. It calls the Timeout() bool method
-// of the first error in each tree that has one. A Reason that matches
+// of the first error that has one, in Err and in Reason. A Reason that matches
 // context.DeadlineExceeded is also a timeout. *url.Error and os.IsTimeout call this
 // method.
 func (e *Error) Timeout() bool {

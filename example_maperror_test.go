@@ -10,7 +10,7 @@ import (
 	"example.com/retry/retrytest"
 )
 
-// An apiError is the error of a client that does not know package retry.
+// An apiError is the error of a client that does not know about package retry.
 type apiError struct {
 	code  string
 	delay time.Duration // the delay that the server asked for
@@ -44,7 +44,7 @@ func ExampleWithMapError() {
 		&apiError{code: "NotFound"},
 	}
 	err := retry.Do(context.Background(), func(ctx context.Context) error {
-		return results[retry.PreviousAttempts(ctx)] // a call of the client
+		return results[retry.PreviousAttempts(ctx)] // a call to the client
 	}, storage)
 	fmt.Println(err)
 	fmt.Println(clock.Waits())

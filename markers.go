@@ -30,12 +30,12 @@ func Permanent(err error) error {
 // retry at the same time. The ceiling of the jitter is the ceiling of the [Backoff] or
 // half of d, whichever is higher. If less than d remains between the end of the delay and
 // ctx's deadline or the limit of [WithMaxElapsed], Do uses half of that time instead of
-// half of d, so that the higher ceiling does not make Do stop.
+// half of d, so that raising the ceiling does not make Do stop.
 //
-// Do never waits less than d. If d exceeds the limit of [WithMaxRetryAfter], which is 1
-// minute by default, or if the wait would not end before ctx's deadline or the limit of
-// WithMaxElapsed, Do returns immediately. [Error.RetryAfter] then returns d, so that the
-// caller can try again later.
+// Do never retries before d has passed. If d exceeds the limit of [WithMaxRetryAfter],
+// which is 1 minute by default, or if the wait would not end before ctx's deadline or the
+// limit of WithMaxElapsed, Do returns immediately. [Error.RetryAfter] then returns d, so
+// that the caller can try again later.
 //
 // Any error with a method RetryAfter() time.Duration has the same effect as this marker.
 // The marker and the method work anywhere in the tree of the error that fn returns. If
@@ -64,7 +64,7 @@ func After(err error, d time.Duration) error {
 //		err = retry.Restart(err)
 //	}
 //
-// The deadline of ctx, [WithRetryIf], [WithMaxRetryAfter], and [Permanent] still apply.
+// [WithRetryIf], [WithMaxRetryAfter], [Permanent], and the deadline of ctx still apply.
 // The numbers in [Error] and [Event] are not reset. This marker works anywhere in the
 // tree of the error that fn returns, except inside the error of a nested call. If the
 // marker wraps the error of a nested call that gave up, Do treats that error like any

@@ -12,7 +12,7 @@ import (
 	"example.com/retry/retrytest"
 )
 
-// inner returns a call of Do whose fn returns errs one after another and then nil.
+// inner returns a call to Do whose fn returns errs one after another and then nil.
 func inner(errs []error, opts ...retry.Option) func(context.Context) error {
 	return func(ctx context.Context) error {
 		fn, _ := script(errs...)

@@ -34,8 +34,8 @@ type Option interface{ option() }
 // to the heap. A value whose methods are called through an interface is stored behind a
 // func, because such a call would move everything in its policy to the heap. A Budget is
 // also stored behind a func, because its atomic operations are calls on 32-bit platforms.
-// For the same reason, the policy is a parameter and not a field of call, and hooks are
-// called in the policies that hold them.
+// To keep options on the stack, the policy is also a parameter and not a field of call,
+// and hooks are called in the policies that hold them.
 type policy struct {
 	maxAttempts    int
 	maxElapsed     time.Duration
@@ -265,10 +265,10 @@ func WithClock(c Clock) Option {
 
 // WithRetryIf makes [Do] retry an error only if at least one of preds returns true for
 // it. Otherwise, Do returns [ErrNotRetryable]. [Is] and [As] return such predicates. Do
-// calls preds in order until one returns true, with the error that fn and the error maps
-// returned, including its markers. Do does not call preds for an error that is permanent
-// (see [Permanent]) or comes from a nested call that gave up, because Do does not retry
-// such an error anyway. (For exceptions, see [Unlimited] and [Restart].) By default, Do
+// passes the error, after the error maps and with its markers, to preds in order until
+// one returns true. Do does not call preds for an error that is permanent (see
+// [Permanent]) or comes from a nested call that gave up, because Do does not retry such
+// an error anyway. (For exceptions, see [Unlimited] and [Restart].) By default, Do
 // retries all other errors.
 //
 // If WithRetryIf is given more than once, the last one applies. If preds is empty or has
@@ -282,8 +282,8 @@ func WithRetryIf(preds ...func(error) bool) Option {
 // WithMapError makes [Do] use the error that f returns instead of the error that fn
 // returned. Do calls f after each attempt with the context that fn received. This
 // includes attempts that succeeded, for which err is nil. f can classify the errors of a
-// client that does not know this package, for example by marking them with [Permanent] or
-// [After]. In a test, f can make attempts fail.
+// client that does not know about this package, for example by marking them with
+// [Permanent] or [After]. In a test, f can make attempts fail.
 //
 // If there are several such functions, called error maps, they run in the order of the
 // options, and each receives the error that the previous one returned. The error maps of

@@ -23,7 +23,7 @@ func TestInvalidOptions(t *testing.T) {
 		positive    = ": must be positive"
 		notNil      = ": must not be nil"
 		notNegative = ": must not be negative"
-		factor      = ": must be a finite number of at least 1"
+		factor      = ": must be finite and at least 1"
 		budget      = ": must have a capacity of at least 1 and a ratio from 0 to the capacity"
 	)
 	ok := func(error) bool { return true }

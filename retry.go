@@ -118,7 +118,7 @@ func Do(ctx context.Context, fn func(context.Context) error, opts ...Option) err
 
 // doMerged calls do with a copy of p to which opts and the override of s are applied. It
 // copies opts, so that the caller may reuse their array. If there are too many opts for
-// the copy, doMerged merges the first of them and calls itself with the rest.
+// the copy, doMerged merges as many as fit and calls itself with the rest.
 func doMerged(ctx context.Context, fn func(context.Context) error, s *scope, p *policy, opts []Option) error {
 	var own [8]*policy
 	n := min(len(opts), len(own)-1)
@@ -319,8 +319,8 @@ func (c *call) next(ctx context.Context, p *policy, err error) error {
 	}
 	ceiling := max(delay(attempt), 0)
 	if after > 0 {
-		// The jitter keeps clients that were given the same delay from retrying at the
-		// same time, but it must not make this call stop.
+		// The ceiling is raised to keep clients that were given the same delay from
+		// retrying at the same time, but this must not make the call stop.
 		left := time.Duration(math.MaxInt64)
 		if p.maxElapsed > 0 {
 			left = p.maxElapsed - max(c.Elapsed-c.restart, 0)

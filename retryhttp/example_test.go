@@ -71,8 +71,8 @@ func ExampleTransport_post() {
 	// Output: 200 OK
 }
 
-// The Retry field decides which responses are failures. This API answers 409 Conflict
-// while another request holds the lock.
+// The Retry field decides which responses are failures. This API returns 409 Conflict
+// while another request holds a lock.
 func ExampleTransport_retry() {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusConflict)

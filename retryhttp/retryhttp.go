@@ -99,8 +99,8 @@ import (
 // attempt. It first reads up to 64 KiB of the body for up to 100 milliseconds, so that
 // the connection can be reused.
 //
-// A Transport logs only if Policy has a logger. It does not set header fields, and it
-// does not close idle connections unless CloseIdleConnections is called.
+// By default, a Transport does not log. It does not set header fields, and it does not
+// close idle connections unless CloseIdleConnections is called.
 type Transport struct {
 	// Base makes the attempts. If it is nil, http.DefaultTransport makes them.
 	Base http.RoundTripper
@@ -122,13 +122,13 @@ type Transport struct {
 // does not modify req, except that it reads and closes the body.
 //
 // RoundTrip returns an error if no attempt was made, if the last attempt failed without a
-// response, if the context of req was done before the wait after a response ended, or if
-// the error maps returned an error that does not wrap the StatusError of the response.
-// The error is a [*retry.Error], with one exception: if the first attempt fails and
-// cannot be followed by another, because req is not safe to repeat or because Base would
-// return the same error again, RoundTrip returns the error of Base, after the error maps.
+// response, if the context of req was done during the wait after a response, or if the
+// error maps returned an error that does not wrap the StatusError of the response. The
+// error is a [*retry.Error], with one exception: if the first attempt fails and cannot be
+// followed by another, because req is not safe to repeat or because Base would return the
+// same error again, RoundTrip returns the error of Base, as changed by the error maps.
 //
-// When the context of req is done, attempts, waits, and reads of the returned body stop.
+// Attempts, waits, and reads of the returned body stop when the context of req is done.
 // An attempt timeout does not apply to the returned body.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	x := &exchange{transport: t, req: req}
@@ -204,7 +204,7 @@ type exchange struct {
 	resp   *http.Response // nil if there is none that RoundTrip may return
 	body   io.ReadCloser  // of resp, even if an error map replaced Response.Body
 	end    func()         // ends the context that resp was read with
-	status *StatusError   // of resp, if Retry reported true
+	status *StatusError   // of resp, if it is a failure
 	final  bool           // whether no other attempt may follow
 	marked bool           // whether the error was marked Permanent because final is true
 	err    error          // what the error maps returned, if the wait for another attempt began
@@ -238,8 +238,8 @@ func (x *exchange) attempt(ctx context.Context) (*http.Response, error) {
 // send calls Base. It returns either a response or an error, or neither if Base returned
 // neither.
 func (x *exchange) send(ctx context.Context, body io.ReadCloser) (*http.Response, error) {
-	// A context derived from ctx would end with the attempt timeout, possibly while
-	// the body is read.
+	// A context derived from ctx would end with the attempt timeout, possibly while the
+	// body is being read.
 	own, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })
 	defer func() {

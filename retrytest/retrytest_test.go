@@ -17,7 +17,7 @@ import (
 
 var errLost, errBoom = errors.New("lost"), errors.New("boom")
 
-// The zero Clock starts at the current time of the first call of any method.
+// The zero Clock starts at the current time of the first call to any method.
 func TestClockStartsNow(t *testing.T) {
 	for name, first := range map[string]func(*retrytest.Clock){
 		"Now":            func(c *retrytest.Clock) { c.Now() },

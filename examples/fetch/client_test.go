@@ -40,7 +40,7 @@ func TestFetchAfterFault(t *testing.T) {
 		min, max time.Duration // of the wait
 	}{
 		{busySeconds, "503: try again in 1s", retryAfter, retryAfter * 3 / 2},
-		{busyDate, "503: try again at a date", retryAfter, retryAfter * 3 / 2},
+		{busyDate, "503: try again later", retryAfter, retryAfter * 3 / 2},
 		{broken, "500: out of order", 0, maxBackoff},
 		{cut, "unexpected EOF after 950 bytes", 0, maxBackoff},
 	} {

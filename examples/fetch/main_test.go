@@ -48,8 +48,9 @@ func TestProcess(t *testing.T) {
 	}
 }
 
-// unhurried returns a context in which calls wait by clock, and in which attempts do
-// not time out on a busy machine. Use it with seeds that have no slow response.
+// unhurried returns a context in which calls use clock for their waits, and in which
+// attempts do not time out on a busy machine. Use it with seeds that have no slow
+// response.
 func unhurried(clock retry.Clock) context.Context {
 	return retry.Override(context.Background(), retry.WithClock(clock), retry.WithAttemptTimeout(time.Minute))
 }
@@ -191,7 +192,7 @@ func TestSameSeedSameOutput(t *testing.T) {
 	}
 	for _, want := range []string{
 		`err="503: try again in 1s" wait=1.`,
-		`err="503: try again at a date" wait=1.`,
+		`err="503: try again later" wait=1.`,
 		`err="500: out of order" wait=`,
 		`err="unexpected EOF after 950 bytes" wait=`,
 	} {

@@ -93,7 +93,8 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.count[document]++
 	s.mu.Unlock()
 
-	// This request does not fail at random, because the client would retry a 500.
+	// The missing document never fails at random, because the client must request it only
+	// once.
 	if document == missing {
 		http.Error(w, "no such document", http.StatusNotFound)
 		return
@@ -112,7 +113,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		now := time.Now().UTC()
 		w.Header().Set("Date", now.Format(http.TimeFormat))
 		w.Header().Set("Retry-After", now.Add(retryAfter).Format(http.TimeFormat))
-		http.Error(w, "try again at a date", http.StatusServiceUnavailable)
+		http.Error(w, "try again later", http.StatusServiceUnavailable)
 	case broken:
 		http.Error(w, "out of order", http.StatusInternalServerError)
 	case cut:

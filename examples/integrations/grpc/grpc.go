@@ -20,8 +20,8 @@ import (
 
 // DialOptions returns the options for one connection whose unary calls are retried with
 // opts if they fail with one of the retryable codes. All calls of the connection share a
-// retry budget of 10 tokens and 0.1 tokens for each success, so call DialOptions once for
-// each connection. A WithBudget in opts replaces this budget.
+// retry budget that holds 10 tokens and gains 0.1 for each success, so call DialOptions
+// once for each connection. A WithBudget in opts replaces this budget.
 //
 // A call that fails with the code Unavailable may have reached the server. If a method is
 // not safe to repeat, call it with retry.Override(ctx, retry.WithMaxAttempts(1)). An

@@ -33,7 +33,8 @@ var (
 		"retryableStatusCodes": ["UNAVAILABLE"]}}]}`)
 )
 
-// A service is a health service that returns what its script returns for each call, from 1.
+// A service is a health service that returns what its script returns for each call,
+// counted from 1.
 type service struct {
 	healthpb.UnimplementedHealthServer
 	script func(ctx context.Context, call int) error
@@ -100,8 +101,8 @@ func connect(t *testing.T, target string, opts ...grpc.DialOption) healthpb.Heal
 	return healthpb.NewHealthClient(conn)
 }
 
-// inMemory serves s in memory and returns a function that connects to it. All of it may run in a
-// synctest bubble.
+// inMemory serves s in memory and returns a function that connects to it. The server and
+// its clients may run in a synctest bubble.
 func inMemory(t *testing.T, s *service) func(...grpc.DialOption) healthpb.HealthClient {
 	lis := bufconn.Listen(1 << 16)
 	serve(t, lis, s)

@@ -111,7 +111,8 @@ func findServer() (string, error) {
 	return filepath.Dir(slices.MaxFunc(found, func(a, b string) int { return len(a) - len(b) + strings.Compare(a, b) })), nil
 }
 
-// unprivileged returns the credential of postgres or nobody if the test runs as root.
+// unprivileged returns the credential of the user postgres or the user nobody if the test
+// runs as root.
 func unprivileged() (*syscall.Credential, error) {
 	if os.Geteuid() != 0 {
 		return nil, nil
@@ -131,7 +132,7 @@ func unprivileged() (*syscall.Credential, error) {
 		}
 		return credential, nil
 	}
-	return nil, fmt.Errorf("there is no user postgres or nobody to run the server as: %w", errors.ErrUnsupported)
+	return nil, fmt.Errorf("neither user postgres nor user nobody exists to run the server: %w", errors.ErrUnsupported)
 }
 
 func freePort() (int, error) {
@@ -240,7 +241,7 @@ func (c *cluster) kill(ctx context.Context) error {
 	return nil
 }
 
-// remove stops the server, if it runs, and deletes its files.
+// remove stops the server, if it is running, and deletes its files.
 func (c *cluster) remove() {
 	if c.running() {
 		c.process.Signal(syscall.SIGQUIT) // an immediate shutdown

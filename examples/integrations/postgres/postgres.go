@@ -1,10 +1,10 @@
-// Package postgres retries transactions on PostgreSQL. It retries a conflict between
-// transactions within milliseconds and the loss of the connection for up to a minute. If
-// the connection is lost during a commit, it asks the database whether the transaction
-// was committed before it does anything else.
+// Package postgres retries transactions on PostgreSQL. After a conflict, it retries with
+// short waits. After the loss of the connection, it retries for up to a minute. If the
+// connection is lost during a commit, the package first asks the database whether the
+// transaction was committed.
 //
-// To use it, copy this file into your program, run Schema once, and replace calls of
-// [pgx.BeginTxFunc] with calls of Transact.
+// To use it, copy this file into your program, run Schema once, and replace calls to
+// [pgx.BeginTxFunc] with calls to Transact.
 package postgres
 
 import (
@@ -42,7 +42,8 @@ var conflicts = retry.Policy(
 	retry.WithRetryIf(isConflict),
 )
 
-// outages is the policy for a server that cannot be reached, such as one that restarts.
+// outages is the policy for a server that cannot be reached, such as one that is
+// restarting.
 var outages = retry.Policy(
 	retry.WithMaxAttempts(retry.Unlimited),
 	retry.WithMaxElapsed(time.Minute),
@@ -51,13 +52,14 @@ var outages = retry.Policy(
 )
 
 // Transact calls fn in a serializable transaction and commits it. It calls fn again, in a
-// new transaction, if the server rolled back the previous one because of a conflict, or if
-// the connection was lost. The options, such as [retry.WithLogger], apply to the retries
-// of both kinds. If fn returns any other error, Transact rolls back and returns it.
+// new transaction, if the server rolled back the previous one because of a conflict, or
+// if the connection was lost. The options, such as [retry.WithLogger], apply to the
+// retries of both kinds. If fn returns any other error, Transact rolls back and returns
+// an error that wraps it.
 //
 // The id names what the transaction does, such as a payment, and is chosen by the caller.
-// A transaction with the same id is committed only once. If this call or an earlier one
-// has already committed it, Transact returns nil without calling fn again.
+// Only one transaction with a given id is committed. If this call or an earlier one has
+// already committed it, Transact returns nil without calling fn again.
 //
 // If Transact returns an error that does not match [ErrUnknown], this call did not commit
 // the transaction. An earlier call that returned ErrUnknown may have committed it.
@@ -65,9 +67,9 @@ func Transact(ctx context.Context, db *pgxpool.Pool, id string, fn func(context.
 	t := &transaction{db: db, id: id, fn: fn}
 	err := retry.Do(ctx, func(ctx context.Context) error {
 		err := retry.Do(ctx, t.attempt, conflicts, retry.Policy(opts...))
-		// If err is not a conflict, the outer loop decides, and the message stays short.
-		// Reason is compared with ==, because the cause of a canceled ctx may also match
-		// ErrNotRetryable, and then e.Err may be nil.
+		// If err is not a conflict, returning e.Err lets the outer loop decide and keeps
+		// the message short. Reason is compared with ==, because the cause of a canceled
+		// ctx may also match ErrNotRetryable, and then e.Err may be nil.
 		if e, ok := err.(*retry.Error); ok && e.Reason == retry.ErrNotRetryable {
 			return e.Err
 		}
@@ -86,8 +88,9 @@ type transaction struct {
 	unknown bool // whether an earlier attempt may have been committed
 }
 
-// attempt makes one transaction. It is idempotent: its first statement waits for an earlier
-// attempt that is still being committed, and finds the row of one that was committed.
+// attempt runs one transaction. It is idempotent: its first statement waits for an
+// earlier attempt that is still being committed, and finds the row of one that was
+// committed.
 func (t *transaction) attempt(ctx context.Context) error {
 	tx, err := t.db.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.Serializable})
 	if err != nil {
@@ -125,7 +128,7 @@ func isConflict(err error) bool {
 }
 
 // isRolledBack reports whether err, an error of Commit, means that the server rolled back
-// the transaction. A server that shuts down reports FATAL, even during a commit.
+// the transaction. A server that is shutting down reports FATAL, even during a commit.
 func isRolledBack(err error) bool {
 	e, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && e.SeverityUnlocalized == "ERROR" || errors.Is(err, pgx.ErrTxCommitRollback)

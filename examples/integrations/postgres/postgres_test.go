@@ -301,7 +301,7 @@ func TestCommitInterrupted(t *testing.T) {
 		trigger string // what the client sends when the connection fails
 		arrives bool   // whether the server still gets it
 		late    bool   // whether it arrives after the next attempt has begun
-		refused bool   // whether the server can be reached afterwards
+		refused bool   // whether later connections are refused
 		unknown bool   // whether Transact returns ErrUnknown
 		calls   int    // of fn, by the first and the second Transact
 	}{

@@ -118,8 +118,8 @@ func (s *subscription) receive(data []byte) error {
 	return nil
 }
 
-// refusal returns err, which Dial returned, with what the server's response, if there was
-// one, says about retrying.
+// refusal marks err, an error of Dial, with what resp says about retrying. resp may be
+// nil.
 func refusal(resp *http.Response, err error) error {
 	if resp == nil {
 		return err

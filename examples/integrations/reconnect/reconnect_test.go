@@ -20,8 +20,9 @@ import (
 	"github.com/coder/websocket/wsjson"
 )
 
-// An outage ends a session of the server: the server sends messages, drops the connection,
-// and refuses connections until the client has waited refused times.
+// An outage ends a session of the server: the server sends messages, drops the
+// connection, and refuses connections until the client has waited as often as refused
+// says.
 type outage struct {
 	messages int
 	refused  int

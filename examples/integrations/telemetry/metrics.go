@@ -10,9 +10,10 @@ import (
 	"example.com/retry"
 )
 
-// Metrics registers metrics of the calls to target and returns an option that maintains them and
-// limits their retries with budget. All metrics have target as a label. The target should be the
-// name of a service, not a URL or an ID, because each value creates new time series.
+// Metrics registers metrics of the calls to target and returns an option that maintains
+// the metrics and limits the retries of the calls with budget. All metrics have target as
+// a label. The target should be the name of a service, not a URL or an ID, because each
+// value creates new time series.
 //
 //	retry_retries_total           counts the retries
 //	retry_attempts{outcome="..."} is a histogram of the attempts of a call
@@ -23,7 +24,7 @@ func Metrics(reg prometheus.Registerer, target string, budget *retry.Budget) (re
 	}
 	labels := prometheus.Labels{"target": target}
 	retries := prometheus.NewCounter(prometheus.CounterOpts{
-		Name: "retry_retries_total", Help: "Retries, counted before their wait.", ConstLabels: labels,
+		Name: "retry_retries_total", Help: "Retries, each counted before its wait.", ConstLabels: labels,
 	})
 	attempts := prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name: "retry_attempts", Help: "Attempts of a call, by its outcome.", ConstLabels: labels,
@@ -47,8 +48,8 @@ func Metrics(reg prometheus.Registerer, target string, budget *retry.Budget) (re
 	), nil
 }
 
-// The outcomes of a call, by the reason why Do stopped. The reasons of a context come first,
-// because a context's cause may match an error of package retry.
+// outcomes maps the reasons why Do stopped to labels. Context errors come first, because
+// a context's cause may match an error of package retry.
 var outcomes = []struct {
 	reason error
 	label  string

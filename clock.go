@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// A Clock provides the current time and sleeps. By default, [Do] uses the system clock.
-// In a testing/synctest bubble, the system clock is the fake clock of the bubble.
-// [WithClock] replaces the system clock with another Clock. For tests, package retrytest
-// has a fake Clock. The timeouts of [WithAttemptTimeout] always use the system clock,
-// because contexts use the system clock.
+// A Clock tells the time and sleeps. By default, [Do] uses the system clock. In a
+// testing/synctest bubble, the system clock is the fake clock of the bubble. [WithClock]
+// replaces the system clock with another Clock. For tests, package retrytest has a fake
+// Clock. The timeouts of [WithAttemptTimeout] always use the system clock, because
+// contexts use the system clock.
 //
 // If concurrent calls share a Clock, its methods must be safe for concurrent use.
 type Clock interface {

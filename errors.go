@@ -60,7 +60,8 @@ func invalid(kind, problem string) error {
 	return &Error{Reason: &verdict{"invalid " + kind + ": " + problem, ErrInvalid}}
 }
 
-// waitTooLong returns the reason if an error asks for a delay that exceeds limit.
+// waitTooLong returns the reason for stopping after an error that asks for more than
+// limit.
 func waitTooLong(after, limit time.Duration) error {
 	return &verdict{"asked to wait " + after.String() + ", more than WithMaxRetryAfter(" + limit.String() + ")", ErrRetryAfter}
 }
@@ -133,8 +134,8 @@ func (e *Error) As(target any) bool {
 	return true
 }
 
-// Timeout reports whether Err or Reason is a timeout. It calls the Timeout() bool method
-// of the first error that has one, in Err and in Reason. A Reason that matches
+// Timeout reports whether Err or Reason is a timeout. In each of them, it calls the
+// Timeout() bool method of the first error that has one. A Reason that matches
 // context.DeadlineExceeded is also a timeout. *url.Error and os.IsTimeout call this
 // method.
 func (e *Error) Timeout() bool {
@@ -163,7 +164,7 @@ func (e *Error) advice() advice {
 	return a
 }
 
-// invalid reports whether an option or argument was invalid. A Reason that only matches
+// invalid reports whether an option or argument was invalid. A Reason that merely matches
 // ErrInvalid, such as a cause of ctx that wraps it, does not count.
 func (e *Error) invalid() bool {
 	v, ok := e.Reason.(*verdict)

@@ -18,10 +18,10 @@ import (
 // If an option is invalid, Do returns [ErrInvalid] without calling fn, even if a later,
 // valid option overrides the invalid one.
 //
-// Options are immutable and safe for concurrent use. If concurrent calls share an
-// Option, the functions and other values in it must also be safe for concurrent use,
-// except for the source of [WithSource]. Do reads its options once, when it is called,
-// so the caller may then reuse the slice that holds them.
+// Options are immutable and safe for concurrent use. If concurrent calls share an Option,
+// the functions and other values in it must also be safe for concurrent use, except for
+// the source of [WithSource]. Do reads its options once, when it is called, so the slice
+// that holds them may be reused during the call.
 type Option interface{ option() }
 
 // A policy is the implementation of Option. It holds a single option, or several options
@@ -34,8 +34,8 @@ type Option interface{ option() }
 // to the heap. A value whose methods are called through an interface is stored behind a
 // func, because such a call would move everything in its policy to the heap. A Budget is
 // also stored behind a func, because its atomic operations are calls on 32-bit platforms.
-// To keep options on the stack, the policy is also a parameter and not a field of call,
-// and hooks are called in the policies that hold them.
+// For the same reason, the policy is a parameter, not a field of call, and hooks are
+// called from the policies that hold them.
 type policy struct {
 	maxAttempts    int
 	maxElapsed     time.Duration
@@ -268,8 +268,8 @@ func WithClock(c Clock) Option {
 // passes the error, after the error maps and with its markers, to preds in order until
 // one returns true. Do does not call preds for an error that is permanent (see
 // [Permanent]) or comes from a nested call that gave up, because Do does not retry such
-// an error anyway. (For exceptions, see [Unlimited] and [Restart].) By default, Do
-// retries all other errors.
+// an error anyway. (For exceptions, see [Unlimited] and [Restart].) By default, all other
+// errors are retryable.
 //
 // If WithRetryIf is given more than once, the last one applies. If preds is empty or has
 // a nil element, Do returns [ErrInvalid]. If preds has more than 4 elements, the caller

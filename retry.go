@@ -41,8 +41,8 @@
 // up, or an error that wraps it. A nested call gave up if it returned [ErrBudget], or if
 // it retried and then returned [ErrExhausted], [ErrMaxElapsed], or [ErrDeadline].
 // However, a nested call whose last error asked for a delay (see [After]) did not give up
-// if it returned ErrMaxElapsed or ErrDeadline. A nested call also did not give up if its
-// own [WithRetryIf] rejected the error.
+// if it returned ErrMaxElapsed or ErrDeadline. Nor did a nested call give up if its own
+// [WithRetryIf] rejected the error.
 //
 // Do treats the error of a nested call that gave up like any other error in two cases: if
 // the outer call has [Unlimited] attempts, or if the error is marked with [Restart]. To
@@ -153,9 +153,9 @@ func DoValue[T any](ctx context.Context, fn func(context.Context) (T, error), op
 }
 
 // Wrap returns a function that calls [DoValue] with fn and opts. Wrap merges the options
-// once, not in each call. If an option is invalid or fn is nil, every call to the
+// once, not on each call. If an option is invalid or fn is nil, every call to the
 // returned function returns [ErrInvalid]. The returned function is safe for concurrent
-// use if fn is.
+// use if fn and the values in opts are.
 func Wrap[T any](fn func(context.Context) (T, error), opts ...Option) func(context.Context) (T, error) {
 	p := Policy(opts...)
 	return func(ctx context.Context) (T, error) {
@@ -184,7 +184,7 @@ func WrapUnary[In, Out any](fn func(context.Context, In) (Out, error), opts ...O
 // see.
 type call struct {
 	Event
-	said    advice        // what Err says about retrying
+	said    advice        // what the last error, with its markers, says about retrying
 	earlier int           // attempts before the one that was last marked with Restart
 	start   time.Time     // when Do was called, if the policy is timed
 	restart time.Duration // Elapsed at the last Restart

@@ -17,7 +17,7 @@ import (
 func ParseRetryAfter(value string, now time.Time) (d time.Duration, ok bool) {
 	if value != "" && strings.Trim(value, "0123456789") == "" {
 		seconds, err := strconv.ParseUint(value, 10, 64)
-		if err != nil || seconds > uint64(math.MaxInt64/time.Second) { // it exceeds a Duration
+		if err != nil || seconds > uint64(math.MaxInt64/time.Second) { // too long for a Duration
 			return math.MaxInt64, true
 		}
 		return time.Duration(seconds) * time.Second, true

@@ -11,9 +11,9 @@
 //
 // # Responses
 //
-// If the last attempt failed with a response, the caller gets this response and a nil
-// error, as from a client that does not retry. For example, a 503 is returned with its
-// header and body. A loop around the client, or a second Transport around the first,
+// If the last attempt failed with a response, the caller normally gets this response and
+// a nil error, as from a client that does not retry. For example, a 503 is returned with
+// its header and body. A loop around the client, or a second Transport around the first,
 // should not retry the same statuses, because that would multiply the attempts.
 //
 // # Requests that are safe to repeat
@@ -28,9 +28,9 @@
 //
 //	req.Header.Set("Idempotency-Key", orderID)
 //
-// If the server does not need such a header to repeat the request safely, for example for
-// a search, set the key to an empty slice. The Transport and net/http then treat the
-// request as idempotent, and no header is sent:
+// If the request is safe to repeat without such a header, for example a search, set the
+// header to an empty slice. The Transport and net/http then treat the request as
+// idempotent, and no header is sent:
 //
 //	req.Header["Idempotency-Key"] = []string{}
 //
@@ -203,7 +203,7 @@ type exchange struct {
 	// These fields describe the last attempt.
 	resp   *http.Response // nil if there is none that RoundTrip may return
 	body   io.ReadCloser  // of resp, even if an error map replaced Response.Body
-	end    func()         // ends the context that resp was read with
+	end    func()         // ends the context of the attempt
 	status *StatusError   // of resp, if it is a failure
 	final  bool           // whether no other attempt may follow
 	marked bool           // whether the error was marked Permanent because final is true

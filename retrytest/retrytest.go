@@ -83,8 +83,7 @@ func (c *Clock) advance(d time.Duration) time.Time {
 // Error maps and the predicates of retry.WithRetryIf receive err, so err should be the
 // error that the client reports for a lost reply, such as io.ErrUnexpectedEOF. If an
 // attempt fails, its error is not replaced. If err is nil, no reply is lost. Each call
-// counts its own attempts, so an outer call and each of its nested calls all lose
-// replies.
+// counts its own attempts, so an outer call and its nested calls all lose replies.
 func LoseReplies(ctx context.Context, n int, err error) context.Context {
 	return retry.Override(ctx, retry.WithMapError(func(ctx context.Context, actual error) error {
 		if actual == nil && retry.PreviousAttempts(ctx) < n {

@@ -12,9 +12,9 @@
 // Runs with the same -seed and -failures produce identical output, unless the
 // machine is so slow that a successful response exceeds the attempt timeout.
 //
-// The exit status is 0 if every document that exists was fetched and the missing one was
-// requested once, 2 if the arguments are invalid, and 1 otherwise. A run takes less than
-// 20 seconds, regardless of the flags.
+// The exit status of a run is 0 if every document that exists was fetched and the missing
+// one was requested once, 2 if the arguments are invalid, and 1 otherwise. A run takes
+// less than 20 seconds, regardless of the flags.
 package main
 
 import (
@@ -96,7 +96,7 @@ func parse(args []string, help io.Writer) (seed uint64, failures float64, err er
 	case err != nil:
 		return 0, 0, err
 	case flags.NArg() > 0:
-		return 0, 0, fmt.Errorf("unexpected argument %q: only flags are accepted, see -help", flags.Arg(0))
+		return 0, 0, fmt.Errorf("unexpected argument %q: only flags are accepted (see -help)", flags.Arg(0))
 	case !(failures >= 0 && failures <= 1): // NaN included
 		return 0, 0, fmt.Errorf("invalid value \"%g\" for flag -failures: want a share from 0 to 1", failures)
 	}

@@ -55,7 +55,7 @@ func unhurried(clock retry.Clock) context.Context {
 	return retry.Override(context.Background(), retry.WithClock(clock), retry.WithAttemptTimeout(time.Minute))
 }
 
-// runFast is run without the waits.
+// runFast calls run with a fake clock.
 func runFast(t *testing.T, args ...string) (status int, stdout, stderr string) {
 	t.Helper()
 	var out, errs bytes.Buffer
@@ -228,8 +228,8 @@ func TestDefaults(t *testing.T) {
 // TestLongestRun tests that a run always ends before its deadline. A deadline that is near
 // can change the waits, so runs with the same seed could differ.
 func TestLongestRun(t *testing.T) {
-	// Each document can have a retry that succeeds in addition to the retries that the
-	// budget permits, and a last attempt that times out.
+	// In addition to the retries that the budget permits, each document can have a retry
+	// that succeeds and a last attempt that times out.
 	calls := time.Duration(len(existing()))
 	longest := (budgetCapacity+calls)*max(retryAfter*3/2, attemptTimeout+maxBackoff) + calls*attemptTimeout
 	if longest >= runTimeout {

@@ -12,8 +12,8 @@ import (
 	"example.com/retry"
 )
 
-// newLogger returns a logger that prints short lines for people, without the time, the
-// level, the message, and the attributes of an Event that the table summarizes.
+// newLogger returns a logger that prints short lines for people. It omits the time, the
+// level, the message, and the attributes waited and elapsed.
 func newLogger(w io.Writer) *slog.Logger {
 	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{
 		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {

@@ -77,7 +77,7 @@ func (s *server) requests(document string) int {
 	return s.count[document]
 }
 
-// fault returns the fault of an attempt, counted from 1. It depends only on the seed,
+// fault returns the fault of an attempt, counted from 1. It depends only on the flags,
 // the document, and the attempt, not on the order of the requests.
 func (s *server) fault(document string, attempt int) fault {
 	r := rand.New(source(s.seed, fmt.Sprint(document, " ", attempt)))

@@ -35,9 +35,9 @@ func ExampleDialOptions() {
 	_, err = healthpb.NewHealthClient(conn).Check(ctx, &healthpb.HealthCheckRequest{})
 	fmt.Println(status.Code(err))
 	if e, ok := errors.AsType[*retry.Error](err); ok {
-		fmt.Println(e.Attempts, "attempts:", errors.Is(err, retry.ErrExhausted))
+		fmt.Println(e.Attempts, "attempts, exhausted:", errors.Is(err, retry.ErrExhausted))
 	}
 	// Output:
 	// Unavailable
-	// 3 attempts: true
+	// 3 attempts, exhausted: true
 }

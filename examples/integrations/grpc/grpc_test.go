@@ -337,7 +337,7 @@ func TestBadInputIsOneLine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	lis.Close() // nothing listens at its address now
+	lis.Close() // nothing is listening on its address now
 	for _, test := range []struct {
 		name string
 		opt  retry.Option

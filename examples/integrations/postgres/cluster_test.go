@@ -111,8 +111,8 @@ func findServer() (string, error) {
 	return filepath.Dir(slices.MaxFunc(found, func(a, b string) int { return len(a) - len(b) + strings.Compare(a, b) })), nil
 }
 
-// unprivileged returns the credential of the user postgres or the user nobody if the test
-// runs as root.
+// If the test runs as root, unprivileged returns the credential of the user postgres or
+// nobody.
 func unprivileged() (*syscall.Credential, error) {
 	if os.Geteuid() != 0 {
 		return nil, nil
@@ -132,7 +132,7 @@ func unprivileged() (*syscall.Credential, error) {
 		}
 		return credential, nil
 	}
-	return nil, fmt.Errorf("neither user postgres nor user nobody exists to run the server: %w", errors.ErrUnsupported)
+	return nil, fmt.Errorf("no user to run the server: neither postgres nor nobody exists: %w", errors.ErrUnsupported)
 }
 
 func freePort() (int, error) {
@@ -155,7 +155,7 @@ func (c *cluster) url(addr, database string) string {
 	return fmt.Sprintf("postgres://postgres:%s@%s/%s?sslmode=disable", c.password, addr, database)
 }
 
-// command returns a command that runs a program of the server as its owner.
+// command returns a command that runs a program of the server as c.owner.
 func (c *cluster) command(name string, args ...string) *exec.Cmd {
 	cmd := exec.Command(filepath.Join(c.bin, name), args...)
 	cmd.Dir = c.dir

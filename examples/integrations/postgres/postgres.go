@@ -128,7 +128,8 @@ func isConflict(err error) bool {
 }
 
 // isRolledBack reports whether err, an error of Commit, means that the server rolled back
-// the transaction. A server that is shutting down reports FATAL, even during a commit.
+// the transaction. The severity FATAL does not, because a server that is shutting down
+// reports it even during a commit.
 func isRolledBack(err error) bool {
 	e, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && e.SeverityUnlocalized == "ERROR" || errors.Is(err, pgx.ErrTxCommitRollback)

@@ -154,8 +154,8 @@ func readMap[V any](t *testing.T, b *bank, query string) map[string]V {
 	return m
 }
 
-// retries counts the retries by the SQLSTATE of the error before each, or "lost" for a lost
-// connection.
+// retries counts retries by the SQLSTATE of the error that caused them, or "lost" for a
+// lost connection.
 type retries struct {
 	mu     sync.Mutex
 	counts map[string]int

@@ -69,8 +69,8 @@ func (s *subscription) connect(ctx context.Context) error {
 	before := s.last
 	err := s.read(ctx)
 	if s.last > before {
-		// Only messages count as progress: if a successful handshake did, a server that
-		// accepts and drops connections would see no backoff.
+		// Only messages count as progress. If a handshake counted, a server that accepts
+		// and drops connections would see no backoff.
 		return retry.Restart(err)
 	}
 	return err

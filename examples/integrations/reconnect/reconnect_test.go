@@ -21,8 +21,7 @@ import (
 )
 
 // An outage ends a session of the server: the server sends messages, drops the
-// connection, and refuses connections until the client has waited as often as refused
-// says.
+// connection, and refuses connections until the client has waited refused times.
 type outage struct {
 	messages int
 	refused  int

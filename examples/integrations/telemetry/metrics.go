@@ -10,13 +10,13 @@ import (
 	"example.com/retry"
 )
 
-// Metrics registers metrics of the calls to target and returns an option that maintains
-// the metrics and limits the retries of the calls with budget. All metrics have target as
-// a label. The target should be the name of a service, not a URL or an ID, because each
-// value creates new time series.
+// Metrics registers metrics of the calls to target and returns an option that updates the
+// metrics and applies budget to the calls. All metrics have target as a label. The target
+// should be the name of a service, not a URL or an ID, because each value creates new
+// time series.
 //
 //	retry_retries_total           counts the retries
-//	retry_attempts{outcome="..."} is a histogram of the attempts of a call
+//	retry_attempts{outcome="..."} is a histogram of the attempts per call
 //	retry_budget_tokens           is the number of tokens in the budget
 func Metrics(reg prometheus.Registerer, target string, budget *retry.Budget) (retry.Option, error) {
 	if budget == nil {
@@ -27,7 +27,7 @@ func Metrics(reg prometheus.Registerer, target string, budget *retry.Budget) (re
 		Name: "retry_retries_total", Help: "Retries, each counted before its wait.", ConstLabels: labels,
 	})
 	attempts := prometheus.NewHistogramVec(prometheus.HistogramOpts{
-		Name: "retry_attempts", Help: "Attempts of a call, by its outcome.", ConstLabels: labels,
+		Name: "retry_attempts", Help: "Attempts per call, by outcome.", ConstLabels: labels,
 		Buckets: []float64{0, 1, 2, 3, 4, 5, 10, 20},
 	}, []string{"outcome"})
 	tokens := prometheus.NewGaugeFunc(prometheus.GaugeOpts{

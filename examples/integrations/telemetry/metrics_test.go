@@ -77,7 +77,7 @@ func TestMetricsOnThePage(t *testing.T) {
 	defer cancelPast()
 	soon, cancelSoon := context.WithTimeout(ctx, time.Hour)
 	defer cancelSoon()
-	// The comments count the retries and the tokens that the call leaves.
+	// The comments give the retries of each call and, after some, the tokens left.
 	do(ctx, failing(0, nil))                                // 0, 10
 	do(ctx, failing(2, errDown))                            // 2, 9.5
 	do(ctx, failing(9, errDown), retry.WithMaxAttempts(3))  // 2, 7.5

@@ -97,7 +97,7 @@ func TestSpanOfAServerThatIsNotThere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	lis.Close() // nothing listens at its address now
+	lis.Close() // nothing is listening on its address now
 	tracer, recorder := record(t)
 	client := &http.Client{Transport: &Transport{Tracer: tracer}}
 	err = get(t.Context(), client, "http://"+lis.Addr().String())

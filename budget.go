@@ -15,11 +15,11 @@ import (
 //	retries that failed or are in flight ≤ capacity + ratio × successes
 //
 // where ratio is rounded as NewBudget describes. An attempt whose error is marked with
-// [Restart] counts as a success. First attempts do not take a token. Retries that succeed
-// are not limited, so if every first attempt fails and every retry succeeds, each call
-// sends two requests. If a retry does not start, its token is put back. If nested calls
-// share a Budget, the success of each call counts separately. A Budget is refilled only
-// by successes, not by the passage of time.
+// [Restart] counts as a success. First attempts do not take a token. The number of
+// retries that succeed is not limited, so if every first attempt fails and every retry
+// succeeds, every call may send two requests. If a retry does not start, its token is put
+// back. If nested calls share a Budget, the success of each call counts separately. A
+// Budget is refilled only by successes, not by the passage of time.
 //
 // Create one Budget for each dependency, not for each call, and pass it to the calls with
 // [WithBudget]. A call takes the token before it waits, so capacity should be about the

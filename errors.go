@@ -126,18 +126,18 @@ func (e *Error) As(target any) bool {
 	}
 	// A match in Err takes precedence unless Reason is a missed deadline. In that case,
 	// errors.As must find a net.Error that is a timeout, even if Err is not one. If
-	// Reason does not match, errors.As searches Err next. If As did that, nested errors
-	// would be searched repeatedly.
+	// Reason does not match, As leaves Err to errors.As, so that nested errors are not
+	// searched repeatedly.
 	if !errors.Is(e.Reason, context.DeadlineExceeded) {
 		errors.As(e.Err, target)
 	}
 	return true
 }
 
-// Timeout reports whether Err or Reason is a timeout. In each of them, it calls the
-// Timeout() bool method of the first error that has one. A Reason that matches
-// context.DeadlineExceeded is also a timeout. *url.Error and os.IsTimeout call this
-// method.
+// Timeout reports whether Err or Reason is a timeout. For each, Timeout calls the
+// Timeout() bool method of the first error in the tree that has one. A Reason that
+// matches context.DeadlineExceeded is also a timeout. *url.Error and os.IsTimeout call
+// this method.
 func (e *Error) Timeout() bool {
 	return timeout(e.Err) || timeout(e.Reason) || errors.Is(e.Reason, context.DeadlineExceeded)
 }

@@ -34,7 +34,7 @@ type Option interface{ option() }
 // to the heap. A value whose methods are called through an interface is stored behind a
 // func, because such a call would move everything in its policy to the heap. A Budget is
 // also stored behind a func, because its atomic operations are calls on 32-bit platforms.
-// For the same reason, the policy is a parameter, not a field of call, and hooks are
+// Also to avoid the heap, the policy is a parameter, not a field of call, and hooks are
 // called from the policies that hold them.
 type policy struct {
 	maxAttempts    int
@@ -50,7 +50,7 @@ type policy struct {
 	invalid        string // the first invalid option, and what is wrong with it
 
 	// In a merged policy, these fields only show whether there is a hook or an error map.
-	// base and opts hold all of them.
+	// base and opts hold the hooks and error maps.
 	mapError func(context.Context, error) error
 	onRetry  func(context.Context, Event)
 	onDone   func(context.Context, Event)

@@ -287,7 +287,7 @@ func (c *call) next(ctx context.Context, p *policy, err error) error {
 	switch {
 	case c.said.permanent:
 		return ErrNotRetryable
-	case c.said.final && p.maxAttempts != Unlimited: // with Unlimited, there is no limit to multiply
+	case c.said.final && p.maxAttempts != Unlimited: // unlimited attempts cannot be multiplied
 		return errNested
 	case p.retryIf != nil && !p.retryIf(err):
 		return ErrNotRetryable

@@ -586,7 +586,7 @@ func TestBaseReturnsBothOrNeither(t *testing.T) {
 	}
 }
 
-// idleCloser counts the calls of CloseIdleConnections.
+// idleCloser counts the calls to CloseIdleConnections.
 type idleCloser struct {
 	http.RoundTripper
 	calls int

@@ -122,11 +122,11 @@ type Transport struct {
 // does not modify req, except that it reads and closes the body.
 //
 // RoundTrip returns an error if no attempt was made, if the last attempt failed without a
-// response, if the context of req was done during the wait after a response, or if the
-// error maps returned an error that does not wrap the StatusError of the response. The
-// error is a [*retry.Error], with one exception: if the first attempt fails and cannot be
-// followed by another, because req is not safe to repeat or because Base would return the
-// same error again, RoundTrip returns the error of Base, as changed by the error maps.
+// response, if the wait after a response did not finish, or if the error maps returned an
+// error that does not wrap the StatusError of the response. The error is a
+// [*retry.Error], with one exception: if the only reason to stop after the first attempt
+// is that req is not safe to repeat, or that Base would return the same error again,
+// RoundTrip returns the error of Base, as changed by the error maps.
 //
 // Attempts, waits, and reads of the returned body stop when the context of req is done.
 // An attempt timeout does not apply to the returned body.
@@ -168,7 +168,7 @@ func (t *Transport) failed(resp *http.Response) bool {
 
 // A StatusError is the error of an attempt whose response is a failure according to
 // [Transport].Retry. Hooks, predicates, and error maps can find it with [errors.As].
-// RoundTrip returns the response instead of the StatusError.
+// RoundTrip normally returns the response instead of the StatusError.
 type StatusError struct {
 	Response *http.Response // its body belongs to the Transport and must not be read or closed
 }
@@ -203,7 +203,7 @@ type exchange struct {
 	// These fields describe the last attempt.
 	resp   *http.Response // nil if there is none that RoundTrip may return
 	body   io.ReadCloser  // of resp, even if an error map replaced Response.Body
-	end    func()         // ends the context of the attempt
+	end    func()         // cancels the context of the attempt
 	status *StatusError   // of resp, if it is a failure
 	final  bool           // whether no other attempt may follow
 	marked bool           // whether the error was marked Permanent because final is true
@@ -213,7 +213,7 @@ type exchange struct {
 // attempt is the function that DoValue calls.
 func (x *exchange) attempt(ctx context.Context) (*http.Response, error) {
 	if x.final {
-		return nil, retry.Permanent(x.err) // an error map removed the marker
+		return nil, retry.Permanent(x.err) // an error map removed the marker or failed a success
 	}
 	body := x.req.Body
 	if x.sent && !isEmpty(body) {
@@ -238,8 +238,8 @@ func (x *exchange) attempt(ctx context.Context) (*http.Response, error) {
 // send calls Base. It returns either a response or an error, or neither if Base returned
 // neither.
 func (x *exchange) send(ctx context.Context, body io.ReadCloser) (*http.Response, error) {
-	// A context derived from ctx would end with the attempt timeout, possibly while the
-	// body is being read.
+	// With an attempt timeout, Do cancels ctx when attempt returns, before the body is
+	// read.
 	own, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })
 	defer func() {
@@ -270,7 +270,8 @@ func (x *exchange) send(ctx context.Context, body io.ReadCloser) (*http.Response
 }
 
 // keep makes resp the response of the attempt. From then on, the context of the attempt
-// ends when the caller's context ends, or when the body is read to the end or closed.
+// is canceled with the caller's context, or, unless the body is an io.Writer, when the
+// body is read to the end or closed.
 func (x *exchange) keep(resp *http.Response, cancel context.CancelCauseFunc) {
 	resp.Request = x.req
 	x.resp = resp
@@ -331,7 +332,7 @@ func (x *exchange) repeatable(err error) bool {
 	return key || xkey || ok && (e.Op == "dial" || e.Op == "proxyconnect")
 }
 
-// refused reports whether another attempt would fail with the same err, an error of Base.
+// refused reports whether Base would return err again in another attempt.
 func refused(err error) bool {
 	_, certificate := errors.AsType[*tls.CertificateVerificationError](err)
 	_, record := errors.AsType[tls.RecordHeaderError](err)
@@ -352,8 +353,8 @@ func refused(err error) bool {
 
 func isEmpty(body io.ReadCloser) bool { return body == nil || body == http.NoBody }
 
-// An attemptContext is a context that reports the deadline of the attempt, but is not
-// canceled at the deadline, because the deadline does not apply to the body.
+// An attemptContext reports the deadline of the attempt. After Base returns, the deadline
+// no longer cancels it, because the deadline does not apply to the body.
 type attemptContext struct {
 	context.Context
 	attempt context.Context
@@ -361,7 +362,7 @@ type attemptContext struct {
 
 func (c attemptContext) Deadline() (time.Time, bool) { return c.attempt.Deadline() }
 
-// A responseBody ends the context of its attempt when the body is read to the end or
+// A responseBody cancels the context of its attempt when the body is read to the end or
 // closed.
 type responseBody struct {
 	io.ReadCloser

@@ -1,5 +1,5 @@
 // Command benchmarks runs all benchmarks of this module and writes their results
-// into the tables of RESULTS.md, whose text is written by hand. It takes about ten
+// into the tables of RESULTS.md, whose text is written by hand. It takes about six
 // minutes. The machine should do nothing else meanwhile:
 //
 //	go -C benchmarks run .

@@ -42,9 +42,9 @@ func Override(ctx context.Context, opts ...Option) context.Context {
 // attempt whose error was marked with [Restart], the count starts again with that
 // attempt, so PreviousAttempts returns 1 in the next attempt.
 //
-// gRPC sends this number to the server as grpc-previous-rpc-attempts (gRPC A6), and
-// OpenTelemetry records it as http.request.resend_count. The number can also limit the
-// attempts for one kind of error:
+// Send this number to the server, as gRPC does in grpc-previous-rpc-attempts (gRPC A6),
+// or record it as OpenTelemetry's http.request.resend_count. The number can also limit
+// the attempts for one kind of error:
 //
 //	if retry.PreviousAttempts(ctx) >= 2 {
 //		return retry.Permanent(err)

@@ -14,11 +14,11 @@
 //
 // Do makes at most 5 attempts. Before each retry, Do waits for a random time between 0
 // and a ceiling. The ceiling is 250ms before the first retry and doubles before each
-// further retry (see [Exponential]). If every attempt fails, the waits add up to 1.875s
-// on average and at most 3.75s. Do retries every error unless it is permanent (see
-// [Permanent]), comes from a nested call that gave up, or asks for a delay of more than 1
-// minute (see [After]). Options change these defaults, and [Policy] combines options for
-// reuse.
+// further retry (see [Exponential]). If every attempt fails and no error asks for a
+// delay, the waits add up to 1.875s on average and at most 3.75s. Do retries every error
+// unless it is permanent (see [Permanent]), comes from a nested call that gave up, or
+// asks for a delay of more than 1 minute (see [After]). Options change these defaults,
+// and [Policy] combines options for reuse.
 //
 // # Stopping
 //

@@ -95,7 +95,7 @@ import (
 // request.
 //
 // The hooks, predicates, and error maps of Policy receive a failed response as a
-// [*StatusError]. Before each wait, the Transport closes the response of the failed
+// [*StatusError]. Before each wait, the Transport closes the response body of the failed
 // attempt. It first reads up to 64 KiB of the body for up to 100 milliseconds, so that
 // the connection can be reused.
 //

@@ -12,6 +12,7 @@ import (
 
 // With a nil *rand.Rand, a Jitter draws from the runtime's generator.
 func TestJitterWithoutRand(t *testing.T) {
+	retry.FullJitter(0, rand.New(nil)) // panics if it draws
 	seen := map[time.Duration]bool{}
 	for range 100 {
 		seen[retry.FullJitter(math.MaxInt64, nil)] = true
@@ -62,6 +63,9 @@ func FuzzJitter(f *testing.F) {
 	for _, ceiling := range []int64{0, 1, 2, 3, 10, int64(time.Second), math.MaxInt64 - 1, math.MaxInt64, -1, math.MinInt64} {
 		f.Add(ceiling, uint64(1), uint64(2))
 		f.Add(ceiling, uint64(0), uint64(0)) // a Source all of whose numbers may be rejected
+	}
+	if d := retry.FullJitter(2, rand.New(&cycle{0xAAAAAAAAAAAAAAAB, 0})); d != 2 { // × 3 is 2<<64 + 1, just not rejected
+		f.Errorf("FullJitter(2) = %d, want 2", d)
 	}
 	f.Fuzz(func(t *testing.T, ceiling int64, number, next uint64) {
 		for _, j := range ranges {

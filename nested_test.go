@@ -46,18 +46,15 @@ var nestedCalls = []struct {
 	{"exhausted, with a delay", inner([]error{errBoom, busy(9)}, retry.WithMaxAttempts(2)), retry.ErrExhausted, gaveUpAsWell, 9},
 	{"one attempt", inner([]error{errBoom}, retry.WithMaxAttempts(1)), retry.ErrExhausted, noSay, 0},
 	{"one attempt, with a delay", inner([]error{busy(9)}, retry.WithMaxAttempts(1)), retry.ErrExhausted, noSay, 9},
-
 	{"elapsed", inner([]error{errBoom, errBoom}, retry.WithMaxElapsed(2*time.Second)), retry.ErrMaxElapsed, gaveUpAsWell, 0},
 	{"elapsed in one attempt", inner([]error{errBoom}, retry.WithMaxElapsed(time.Second)), retry.ErrMaxElapsed, noSay, 0},
 	{"elapsed, with a delay", inner([]error{errBoom, busy(9)}, retry.WithMaxElapsed(2*time.Second)), retry.ErrMaxElapsed, noSay, 9},
 	{"elapsed after a delay", inner([]error{busy(9), errBoom}, retry.WithMaxElapsed(2*time.Second)), retry.ErrMaxElapsed, gaveUpAsWell, 0},
-
 	{"deadline", beforeDeadline(2*time.Second, errBoom, errBoom), retry.ErrDeadline, gaveUpAsWell, 0},
 	{"deadline in one attempt", beforeDeadline(time.Second, errBoom), retry.ErrDeadline, noSay, 0},
 	{"deadline, with a delay", beforeDeadline(2*time.Second, errBoom, busy(9)), retry.ErrDeadline, noSay, 9},
 	{"budget in one attempt", inner([]error{errBoom}, retry.WithBudget(new(retry.Budget))), retry.ErrBudget, gaveUpAsWell, 0},
 	{"budget, with a delay", inner([]error{busy(9)}, retry.WithBudget(new(retry.Budget))), retry.ErrBudget, gaveUpAsWell, 9},
-
 	{"declined", inner([]error{errBoom}, retry.WithRetryIf(retry.Is(errCause))), retry.ErrNotRetryable, noSay, 0},
 	{"declined in the second attempt", inner([]error{errCause, busy(9)}, retry.WithRetryIf(retry.Is(errCause))), retry.ErrNotRetryable, noSay, 9},
 	{"would not wait", inner([]error{errBoom, busy(9)}, retry.WithMaxRetryAfter(8)), retry.ErrRetryAfter, noSay, 9},
@@ -67,7 +64,6 @@ var nestedCalls = []struct {
 	{"clock failed", inner([]error{errBoom}, retry.WithClock(&hookClock{before: func() error { return errOther }})), errOther, noSay, 0},
 	{"clock failed with an error that matches ErrBudget", inner([]error{errBoom},
 		retry.WithClock(&hookClock{before: func() error { return fmt.Errorf("x: %w", retry.ErrBudget) }})), retry.ErrBudget, noSay, 0},
-
 	{"two layers down", inner([]error{errBoom, errBoom, &retry.Error{Attempts: 2, Reason: retry.ErrExhausted}}), retry.ErrNotRetryable, gaveUpAsWell, 0},
 	{"two layers down, with a delay", func(ctx context.Context) error {
 		return retry.Do(ctx, inner([]error{busy(9)}, retry.WithMaxAttempts(1)), retry.WithMaxAttempts(1))
@@ -77,7 +73,6 @@ var nestedCalls = []struct {
 	}, retry.ErrNotRetryable, gaveUpAsWell, 0},
 	{"a Restart two layers down", inner([]error{retry.Restart(&retry.Error{Attempts: 2, Reason: retry.ErrExhausted})}, retry.WithMaxAttempts(1)), retry.ErrExhausted, gaveUpAsWell, 0},
 	{"a Restart below", inner([]error{errBoom, retry.Restart(errBoom), errBoom}, retry.WithMaxAttempts(2)), retry.ErrExhausted, gaveUpAsWell, 0},
-
 	{"permanent", inner([]error{retry.Permanent(errBoom)}), retry.ErrNotRetryable, permanent, 0},
 	{"permanent two layers down", inner([]error{errBoom, &retry.Error{Attempts: 1, Err: retry.Permanent(errBoom)}}), retry.ErrNotRetryable, permanent, 0},
 	{"invalid", inner([]error{errBoom}, retry.WithMaxAttempts(0)), retry.ErrInvalid, permanent, 0},

@@ -28,9 +28,9 @@ func Permanent(err error) error {
 //
 // The wait is d plus jitter, so that clients that were given the same delay do not all
 // retry at the same time. The ceiling of the jitter is the ceiling of the [Backoff] or
-// half of d, whichever is higher. So that half of d does not make Do stop, Do replaces it
-// with half of the time from the end of the delay until ctx's deadline or the limit of
-// [WithMaxElapsed], if that is shorter.
+// half of d, whichever is higher. If less than d would be left between the end of the
+// delay and ctx's deadline or the limit of [WithMaxElapsed], Do uses half of the time
+// left instead of half of d, so that this half does not make Do stop.
 //
 // Do never retries before d has passed. If d exceeds the limit of [WithMaxRetryAfter],
 // which is 1 minute by default, or if the wait would not end before ctx's deadline or the

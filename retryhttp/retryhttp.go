@@ -117,8 +117,8 @@ type Transport struct {
 	Retry func(*http.Response) bool
 }
 
-// RoundTrip sends req until an attempt succeeds or there is a reason to stop. It returns
-// the response of the last attempt, if there was one, regardless of its status. RoundTrip
+// RoundTrip sends req until an attempt succeeds or there is a reason to stop. If the last
+// attempt got a response, RoundTrip normally returns it, whatever its status. RoundTrip
 // does not modify req, except that it reads and closes the body.
 //
 // RoundTrip returns an error if no attempt was made, if the last attempt failed without a

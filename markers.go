@@ -171,32 +171,20 @@ func As[E error]() func(error) bool {
 	}
 }
 
-// targets holds the arguments of Is. The first four need no allocation.
+// targets holds the arguments of Is.
 type targets struct {
-	first, second, third, fourth error // may be nil
-	more                         []error
+	few  [4]error // needs no allocation; nil where there is no argument
+	more []error
 }
 
 // targetsOf returns a copy of errs.
 func targetsOf(errs []error) (t targets) {
-	switch n := len(errs); {
-	case n == 0:
-	case n > 3:
-		t.fourth, t.more = errs[3], slices.Clone(errs[4:])
-		fallthrough
-	case n > 2:
-		t.third = errs[2]
-		fallthrough
-	case n > 1:
-		t.second = errs[1]
-		fallthrough
-	default:
-		t.first = errs[0]
-	}
+	n := copy(t.few[:], errs)
+	t.more = slices.Clone(errs[n:])
 	return t
 }
 
 func (t targets) match(err error) bool {
 	match := func(target error) bool { return target != nil && errors.Is(err, target) }
-	return match(t.first) || match(t.second) || match(t.third) || match(t.fourth) || slices.ContainsFunc(t.more, match)
+	return slices.ContainsFunc(t.few[:], match) || slices.ContainsFunc(t.more, match)
 }

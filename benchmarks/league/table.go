@@ -94,6 +94,6 @@ var scenarios = []scenario{{
 	columns:   []string{"requests per call", "retries of a permanent fault", "time until it is reported s", "other calls that failed %"},
 	policy:    standard,
 	unguarded: true,
-	lesson:    "This package retries every error that is not marked as permanent, so a permanent fault costs five attempts and their waits before the caller learns of it. The expert forms of aws, gax, and sethvargo retry only errors that they know. They report a permanent fault at once, but they also fail the calls that one more attempt would have saved. Either rule is wrong about one kind of fault. With `WithRetryIf`, this package behaves like these three forms.",
+	lesson:    "This package retries every error that is not marked as permanent, so a permanent fault costs five attempts and their waits before the caller learns of it. The expert forms of aws, gax, and sethvargo retry only errors that they know. They report a permanent fault immediately, but they also fail the calls that one more attempt would have saved. Either rule is wrong about one kind of fault. With `WithRetryIf`, this package behaves like these three forms.",
 	run:       faulty,
 }}
